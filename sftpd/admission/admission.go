@@ -101,7 +101,7 @@ func (p *Place) LogIn(decide func() event.Reason) event.Reason {
 // Leave gives the place back, at the end of the connection's goroutine.
 func (p *Place) Leave() { p.admission.places.leave(p) }
 
-// Source is the network whose connections count together, invalid if it is not TCP.
+// Source returns the network whose connections count together, invalid if the connection is not TCP.
 func (p *Place) Source() netip.Prefix { return p.origin.source }
 
 // Drop closes a connection that is refused at accept. One that is refused because of its source is closed without lingering: a

@@ -28,15 +28,14 @@ func originOf(client netip.Addr, s *snapshot.Snapshot) origin {
 	}
 	return origin{
 		source: sourceOf(client, sources),
-		// All connections come through the proxies: a client that claims to be a proxy must
-		// not get the others refused.
+		// All connections come through the proxies: a client that claims to be a proxy must not cause the others to be refused.
 		exempt:     !client.IsValid() || s.Exempt.Contains(client) || s.Proxies != nil && s.Proxies.Contains(client),
 		penalties:  sources.Penalties,
 		maxPenalty: time.Duration(seconds) * time.Second,
 	}
 }
 
-// sourceOf is the network that an address belongs to.
+// sourceOf returns the network that an address belongs to.
 func sourceOf(client netip.Addr, s config.Sources) netip.Prefix {
 	client = client.Unmap()
 	bits, standard := s.IPv6PrefixLength, config.DefaultIPv6PrefixLength
@@ -50,7 +49,7 @@ func sourceOf(client netip.Addr, s config.Sources) netip.Prefix {
 	return p
 }
 
-// limited is the source whose connections are limited, invalid if there is none.
+// limited returns the source whose connections are limited, invalid if there is none.
 func (o origin) limited() netip.Prefix {
 	if o.exempt {
 		return netip.Prefix{}

@@ -19,7 +19,7 @@ const (
 	gone // it has left, or lost its place
 )
 
-// places are the places of all connections.
+// places holds the places of all connections.
 type places struct {
 	// random returns a number in [0, 1).
 	random func() float64
@@ -31,7 +31,7 @@ type places struct {
 	bySource map[netip.Prefix]int
 	// byNamespace is how many logins in progress each namespace has, counting those that have named a user.
 	byNamespace map[string]int
-	// connections counts the connections that have a place, logins in progress included.
+	// connections counts the connections that have a place, including logins in progress.
 	connections int
 	// running counts the goroutines of connections, including those that lost their place.
 	running sync.WaitGroup
@@ -50,11 +50,11 @@ const minStartupTime = time.Second
 // everyone's places; then the limit on logins in progress, which refuses at random; then
 // the limit on connections.
 //
-// Instead of refusing the new connection, add may evict an old login, so that a peer that only holds connections does
-// not keep others out. It evicts the oldest one that has had its guaranteed time: first one without a key exchange,
-// because on the others people may be typing passwords; then one of the source with the most logins, if that has more
-// than the new connection's source would have, which shares places fairly between sources; and if no place is left at
-// all, any. The evicted login is returned, and the caller ends it.
+// Instead of refusing the new connection, add may evict an old login, so that a peer that only holds connections does not keep
+// others out. It evicts the oldest one that has had its guaranteed time: first one without a key exchange, because people may be
+// typing passwords on the others; then one of the source with the most logins, if that has more than the new connection's source
+// would have, which shares places fairly between sources; and if no place is left at all, any. The evicted login is returned, and
+// the caller ends it.
 func (p *places) add(c *Place, l limits) (displaced *Place, reason event.Reason) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -235,7 +235,7 @@ func (p *places) leave(c *Place) {
 	p.running.Done()
 }
 
-// Connections returns how many connections have a place, logins in progress included.
+// Connections returns how many connections have a place, including logins in progress.
 func (a *Admission) Connections() int {
 	a.places.mu.Lock()
 	defer a.places.mu.Unlock()

@@ -22,11 +22,11 @@ const (
 var (
 	errHeaderTooLong = errors.New("header too long")
 	errNotTCP        = errors.New("not for a TCP connection")
-	// ErrProbe is a connection of the proxy itself, usually a health check.
+	// ErrProbe is returned for a connection of the proxy itself, usually a health check.
 	ErrProbe = errors.New("no client behind the proxy")
 )
 
-// atMost fails after left bytes.
+// atMost is a reader that fails after left bytes.
 type atMost struct {
 	r    io.Reader
 	left int

@@ -23,8 +23,8 @@ func (a *Admission) Most(s *snapshot.Snapshot) int {
 	return s.Listener.Limits.MaxConnections
 }
 
-// namespaceStartups is how many logins in progress one namespace may have, 0 for no limit. It is half of the number above which
-// new connections are refused at random, so that one namespace cannot bring the server to that point.
+// namespaceStartups returns how many logins in progress one namespace may have, 0 for no limit. It is half of the number above
+// which new connections are refused at random, so that one namespace cannot bring the server to that point.
 func namespaceStartups(s *snapshot.Snapshot) int {
 	if !s.Shared() || s.Listener.Startups.Full == 0 {
 		return 0
@@ -32,8 +32,8 @@ func namespaceStartups(s *snapshot.Snapshot) int {
 	return max(1, s.Listener.Startups.Begin/2)
 }
 
-// dropProbability is the probability with which a connection is refused at this number of
-// logins in progress: it rises linearly, as in OpenSSH's MaxStartups (sshd_config(5)).
+// dropProbability returns the probability with which a connection is refused at this number of logins in progress: it rises
+// linearly, as in OpenSSH's MaxStartups (sshd_config(5)).
 func dropProbability(s config.Startups, startups int) float64 {
 	switch {
 	case s.Full == 0 || startups < s.Begin:

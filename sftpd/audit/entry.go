@@ -1,4 +1,4 @@
-// Package audit writes the audit log: one JSON object per line for each login, refusal, transfer and change of a file.
+// Package audit writes the audit log: one JSON object per line for each login, refusal, transfer and change to a file.
 // docs/audit-log.md describes it.
 package audit
 
@@ -22,8 +22,8 @@ const (
 	SessionRevoked Event = "session_revoked"
 	// ConnectionRefused: a connection was closed before a user was named.
 	ConnectionRefused Event = "connection_refused"
-	// Transfer is a file that was opened and closed. Operation is a change of the tree, or
-	// any request refused for lack of permission.
+	// Transfer is a file that was opened and closed. Operation is a change to the tree, or any request refused for lack of
+	// permission.
 	Transfer  Event = "transfer"
 	Operation Event = "operation"
 	// TransferOpen is a file that has been open for a long time and still is. A Transfer follows.
@@ -65,7 +65,7 @@ type Entry struct {
 	User string
 	// Account is "namespace/name" of the SFTPUser, if the user is known.
 	Account string
-	// Methods that succeeded, in their order, and last the one that was refused.
+	// Methods that succeeded, in order, followed by the one that was refused.
 	Methods []string
 	// KeyFingerprint is that of the key used, FurtherKeyFingerprints those of further ones.
 	// KeysOffered are the fingerprints of keys that a refused connection tried.

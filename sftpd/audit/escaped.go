@@ -26,7 +26,7 @@ func cutEscaped(s string, limit int) string {
 	return s
 }
 
-// escapedSize is the maximum size of a character in a line's string, see quote.
+// escapedSize returns the maximum size of a character in a line's string, see quote.
 func escapedSize(r rune) int {
 	switch {
 	case r == '"', r == '\\':

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// blockedAfter is for how long a write may take before the log counts as blocked. A pipe with a running
-// reader takes a line in microseconds; a disk being flushed may take a second or two.
+// blockedAfter is how long a write may take before the log counts as blocked. A pipe with a running reader takes a line in
+// microseconds; a disk being flushed may take a second or two.
 const blockedAfter = 5 * time.Second
 
 // started is the origin of this package's monotonic clock.
@@ -86,7 +86,7 @@ func (l *Log) Failures() (lines uint64, last error) {
 	return l.out.failures.Load(), last
 }
 
-// Blocked returns for how long a line has been waiting to be taken, 0 for less than a few seconds.
+// Blocked returns how long a line has been waiting to be taken, 0 for less than a few seconds.
 func (l *Log) Blocked() time.Duration {
 	if l == nil {
 		return 0
@@ -94,7 +94,8 @@ func (l *Log) Blocked() time.Duration {
 	return l.out.blocked()
 }
 
-// Gone is closed when the log's reader is gone: no line will ever arrive again. A nil Log's is never closed.
+// Gone returns a channel that is closed when the log's reader is gone: no line will ever arrive again. A nil Log's is never
+// closed.
 func (l *Log) Gone() <-chan struct{} {
 	if l == nil {
 		return nil

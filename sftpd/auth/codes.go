@@ -24,10 +24,10 @@ const (
 	forgotten = wrongCodes * wrongCodeReturns
 )
 
-// codes remembers which codes were used, and how many were wrong. It is safe for concurrent use. It only has users who reached
-// the code step, which a stranger does not.
+// codes remembers which codes were used, and how many were wrong. It is safe for concurrent use. It contains only users who
+// reached the code step, which strangers never do.
 type codes struct {
-	// running returns how long the process had been running at a time. It is unknown who used earlier codes.
+	// running returns how long the process had been running at a time. Whether earlier codes were used is unknown.
 	running func(now time.Time) time.Duration
 
 	mu      sync.Mutex

@@ -44,7 +44,7 @@ type ProvenKey struct {
 	wire string
 }
 
-// Certificate is that of the first key that has one, nil for none.
+// Certificate returns the certificate of the first key that has one, nil for none.
 func (g *Grant) Certificate() *Certificate {
 	for _, k := range g.Keys {
 		if k.Certificate != nil {

@@ -20,7 +20,7 @@ import (
 // sshPublicKey is the SSH name of the method of keys (RFC 4252 section 7).
 const sshPublicKey = "publickey"
 
-// errRefused is all that x/crypto is told about a refusal: the reason goes to Login.report.
+// errRefused is all that x/crypto learns about a refusal: the reason goes to Login.report.
 var errRefused = errors.New("refused")
 
 // Authenticator decides on logins. It is safe for concurrent use.
@@ -46,7 +46,7 @@ type Refusal struct {
 	// Certificate that the client says it has, nil for none.
 	Certificate *Certificate
 	Reason      event.Reason
-	// Known reports whether the key belongs to a user who is suspended or expired: its owner is not a stranger.
+	// Known is set if the key belongs to a suspended or expired user, so that its owner does not count as a stranger.
 	Known bool
 	// Detail for people, "" for none.
 	Detail string
@@ -238,7 +238,7 @@ func (l *Login) decidePassword(conn ssh.ConnMetadata, given []byte) (*ssh.Permis
 func (l *Login) checkPassword(username string, given []byte) (*snapshot.User, event.Reason) {
 	s := l.auth.current()
 	u, known := s.Lookup(username)
-	// The work precedes everything that could distinguish users.
+	// The hash is computed before anything that could distinguish users.
 	hash := s.Decoy(username)
 	if known && u.Password != nil {
 		hash = u.Password.Hash

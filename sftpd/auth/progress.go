@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// steps that were taken before.
+// steps returns the steps that were completed earlier.
 func (l *Login) steps() []factor.Step {
 	if l.done == nil {
 		return nil
@@ -29,7 +29,7 @@ func (l *Login) outOfOrder(u *snapshot.User, step factor.Step) event.Reason {
 	return judge.Order(u.Methods, l.steps(), step)
 }
 
-// granted is what a login has been granted for a user so far. All earlier steps are kept: if the user has changed in the
+// granted returns what a login has been granted for a user so far. All earlier steps are kept: if the user has changed in the
 // meantime, Recheck detects it.
 func (l *Login) granted(u *snapshot.User) *Grant {
 	if l.done != nil {
@@ -55,7 +55,7 @@ func (l *Login) proceed(u *snapshot.User, g *Grant) (*ssh.Permissions, error) {
 				next.KeyboardInteractiveCallback = l.keyboardInteractive
 			}
 		case factor.TOTP:
-			// A code has no other method, but the password has, so the password's method is not offered.
+			// Codes need this method, but a password also has its own, so keyboard-interactive does not ask for a password.
 			next.KeyboardInteractiveCallback = l.code
 		}
 	}

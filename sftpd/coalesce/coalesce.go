@@ -30,8 +30,8 @@ const (
 	maxHold = time.Millisecond
 )
 
-// Conn is a connection that reads ahead, and holds writes back on demand. Nothing is
-// buffered by a connection that waits: buffers are taken when data is there.
+// Conn is a connection that reads ahead, and holds writes back on demand. A connection that waits has no buffers: they are taken
+// when data arrives.
 //
 // Only one goroutine at a time may call Read, as usual; Write, Hold and Release may be called by any.
 type Conn struct {

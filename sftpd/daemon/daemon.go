@@ -54,7 +54,7 @@ type Options struct {
 	KeysEvery time.Duration
 	// Processors tunes GOMAXPROCS; nil leaves it unchanged.
 	Processors *gomaxprocs.Tuner
-	// RetentionDelay is how long after the start retention begins, 0 for the default: what logs users in comes first.
+	// RetentionDelay is how long after the start retention begins, 0 for the default: logins come first.
 	RetentionDelay time.Duration
 	// AdjustRetention changes the runner of retention, for tests.
 	AdjustRetention func(*retention.Runner)
@@ -78,7 +78,7 @@ type Daemon struct {
 	draining atomic.Bool
 }
 
-// New returns a daemon that does not run yet.
+// New returns a daemon that is not running yet.
 func New(o Options) *Daemon {
 	d := &Daemon{Options: o, keyUse: keyuse.New()}
 	d.outbox = outbox.New(outbox.Options{Pod: o.Pod, Log: o.Log, Step: o.EventStep, KeysEvery: o.KeysEvery})
@@ -90,7 +90,7 @@ func New(o Options) *Daemon {
 		d.writable.Wake()
 		d.retained.Wake()
 	})
-	// Otherwise a client that is quick at startup could upload a file without an event.
+	// Otherwise a quick client could upload a file without an event at startup.
 	d.loader.Before = func(s *snapshot.Snapshot) { d.outbox.Configure(&s.Listener, s.EventSinks, s.Receipts) }
 	d.writable = volumecheck.New(d.written, o.Log)
 	m.WatchVolumes(d.writable.Status)
@@ -102,7 +102,7 @@ func New(o Options) *Daemon {
 		AuditBlocked:  d.audit.Blocked,
 		Dropped:       o.LogDropped,
 	})
-	events := event.Sinks{m, d.traces, d.outbox, d.audit} // the log may wait
+	events := event.Sinks{m, d.traces, d.outbox, d.audit} // the log comes last because it may wait
 	d.retained = retention.New(d.retention, events.Emit, o.Log)
 	if o.AdjustRetention != nil {
 		o.AdjustRetention(d.retained)
@@ -147,7 +147,7 @@ func (d *Daemon) cryptoPolicy() (name string, notAfter time.Time) {
 	return s.CryptoAt(time.Now()).Policy.Name, notAfter
 }
 
-// written returns the volumes that some user may write to.
+// written returns the volumes that at least one user may write to.
 func (d *Daemon) written() []volumecheck.Volume {
 	s := d.loader.Current()
 	if s == nil {
@@ -170,8 +170,8 @@ var ErrForced = errors.New("transfers were cut off")
 // ErrAuditClosed is what Run returns when the reader of the audit log has closed it.
 var ErrAuditClosed = errors.New("standard output is closed: the audit log no longer has a reader")
 
-// exitTimeout is for what still runs when all connections have ended, mainly sending the last trace spans. What takes
-// longer, such as reading a configuration directory whose volume hangs, is abandoned.
+// exitTimeout is for work that continues when all connections have ended, mainly sending the last trace spans. Anything that
+// takes longer, such as reading a configuration directory whose volume hangs, is abandoned.
 const exitTimeout = 4 * time.Second
 
 // retentionDelay is the default of Options.RetentionDelay.
@@ -180,10 +180,9 @@ const retentionDelay = 30 * time.Second
 // refusalsFlushTimeout is how long to wait for the lines of the last refused connections. The log may be blocked.
 const refusalsFlushTimeout = time.Second
 
-// Run serves until ctx ends and then drains: the daemon reports that it is not ready, keeps
-// accepting for the listener's readiness delay, and then waits for transfers up to the drain
-// timeout. When force ends, everything ends at once. It returns a few seconds after the drain
-// timeout, or after force, whatever hangs.
+// Run serves until ctx ends and then drains: the daemon reports that it is not ready, keeps accepting for the listener's
+// readiness delay, and then waits for transfers up to the drain timeout. When force ends, everything ends at once. It returns a
+// few seconds after the drain timeout, or after force, even if something hangs.
 func (d *Daemon) Run(ctx, force context.Context) error {
 	d.Log.Info("starting", "version", d.Version, "config", d.ConfigDir, "sftp", d.SFTP.Addr().String(),
 		"health", d.Health.Addr().String(), "path_resolution", string(vfs.Probe()), "uid", os.Getuid(), "gid", os.Getgid())
@@ -198,10 +197,10 @@ func (d *Daemon) Run(ctx, force context.Context) error {
 	writing.Go(func() { d.audit.Run(background) })
 	running.Go(func() { d.loader.Run(background) })
 	running.Go(func() { d.writable.Run(background) })
-	running.Go(func() { d.retained.Run(ctx, cmp.Or(d.RetentionDelay, retentionDelay)) }) // a pod that ends begins nothing
+	running.Go(func() { d.retained.Run(ctx, cmp.Or(d.RetentionDelay, retentionDelay)) }) // a pod that is shutting down starts nothing
 	running.Go(func() { d.traces.Run(background) })
 	running.Go(func() { d.outbox.Run(background) })
-	running.Go(func() { d.outbox.WatchKeys(ctx, d.keysEnding) }) // a pod that ends begins nothing
+	running.Go(func() { d.outbox.WatchKeys(ctx, d.keysEnding) }) // a pod that is shutting down starts nothing
 	running.Go(func() { d.watchLogs(background) })
 	running.Go(func() { failed <- wrap("health port", d.health.Serve(d.Health)) })
 	running.Go(func() { failed <- wrap("SFTP port", d.server.Serve(d.SFTP)) })

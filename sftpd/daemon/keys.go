@@ -7,7 +7,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// keysEnding returns the keys that expire after one time and not after another.
+// keysEnding returns the keys that expire after one time but not after another.
 func (d *Daemon) keysEnding(after, until time.Time) (out []outbox.Key) {
 	s := d.loader.Current()
 	if s == nil {

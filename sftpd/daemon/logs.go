@@ -27,7 +27,7 @@ func (d *Daemon) watchLogs(ctx context.Context) {
 	}
 }
 
-// auditWatch is what was last logged about the audit log.
+// auditWatch holds what was last logged about the audit log.
 type auditWatch struct {
 	failures             uint64
 	saidLost, saidBlocks time.Time

@@ -17,7 +17,7 @@ func (d *Daemon) retention() []retention.Volume {
 	return nil
 }
 
-// Retention returns what a configuration wants to be deleted, and on which volume.
+// Retention returns what is to be deleted according to a configuration, and on which volume.
 func Retention(s *snapshot.Snapshot) []retention.Volume {
 	r, written := s.Listener.Retention, s.Written()
 	var out []retention.Volume
@@ -45,8 +45,8 @@ func Retention(s *snapshot.Snapshot) []retention.Volume {
 	return out
 }
 
-// directoriesOf returns the directories that a rule applies to. Those of users are taken from the configuration and not from
-// the volume, where a directory of two names need not be one of a user.
+// directoriesOf returns the directories that a rule applies to. Those of users are taken from the configuration and not from the
+// volume, where a directory two levels deep need not belong to a user.
 func directoriesOf(s *snapshot.Snapshot, rule config.RetentionRule) []retention.Directory {
 	var out []retention.Directory
 	switch rule.Scope {

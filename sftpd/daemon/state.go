@@ -33,7 +33,7 @@ func (d *Daemon) StatusKey() string {
 	return ""
 }
 
-// eventsKey is the key for requests for events, nil if there is none.
+// eventsKey returns the key for requests for events, nil if there is none.
 func (d *Daemon) eventsKey() []byte {
 	if s := d.loader.Current(); s != nil {
 		return s.EventsKey

@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// Directories are the directories of one connection.
+// Directories holds the directories of one connection.
 type Directories struct {
 	open     func() (tree *vfs.Tree, release func(), err error)
 	panicked func(v any)
@@ -21,7 +21,7 @@ type Directories struct {
 
 // opening is a user's tree that is open or being opened.
 type opening struct {
-	done chan struct{} // closed when the others are set
+	done chan struct{} // closed when the other fields are set
 	tree *vfs.Tree
 	err  error
 	// release is called when the tree is closed.
@@ -68,8 +68,8 @@ func (d *Directories) run(o *opening) {
 	o.tree, o.release, o.err = tree, release, nil
 }
 
-// Close is the last call of a connection. It waits for a volume that is still being opened: otherwise a user could
-// connect again and again and leave goroutines behind, each of which occupies a thread of the process.
+// Close must be the last call of a connection. It waits for a volume that is still being opened: otherwise a user could connect
+// again and again and leave goroutines behind, each of which occupies a thread of the process.
 func (d *Directories) Close() {
 	d.mu.Lock()
 	o := d.opening

@@ -1,5 +1,5 @@
-// Package drain ends the sessions of a server that stops: each when it has been idle for a moment, and all of them at a
-// deadline.
+// Package drain ends the sessions of a server that is shutting down: each when it has been idle for a moment, and all of them at
+// a deadline.
 package drain
 
 import (
@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// interval is how often a draining server looks for sessions that are done.
+	// interval is the time between checks for sessions that are done.
 	interval = 100 * time.Millisecond
 	// drainIdle is how long a session without an open file must be idle to count as done: two
 	// files of one command are milliseconds apart.

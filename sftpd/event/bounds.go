@@ -8,7 +8,7 @@ const (
 	MaxPath = 4096
 )
 
-// Cut shortens s to at most limit bytes, and not within a character if it is UTF-8.
+// Cut shortens s to at most limit bytes. If s is UTF-8, it does not split a character.
 func Cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s

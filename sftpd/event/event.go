@@ -40,14 +40,13 @@ type Connection struct {
 	Accepted time.Time
 	// Source is the client's address and port, and Proxy is the address of the proxy that it came through.
 	Source, Proxy string
-	// Network is the network whose refusals count together, invalid if it is not TCP.
+	// Network is the network whose refusals count together, invalid if the connection is not TCP.
 	Network netip.Prefix
 	// ClientVersion is the client's identification, "" before it is known.
 	ClientVersion string
-	// User is the login name as the client gave it, and Account that of the user to whom it belongs.
+	// User is the login name as the client gave it, and Account is namespace/name of the user that it belongs to, "" if unknown.
 	User, Account string
-	// Methods are those that succeeded, and last the one that was refused. Keys are the fingerprints of the keys that
-	// succeeded.
+	// Methods are those that succeeded, followed by the one that was refused. Keys are the fingerprints of the keys that succeeded.
 	Methods, Keys []string
 	// Certificate of the last key, nil for none.
 	Certificate *Certificate
@@ -98,7 +97,7 @@ type LoginRefused struct {
 	Method string
 	Reason Reason
 	Detail string
-	// KeysOffered are the fingerprints of keys that were refused before.
+	// KeysOffered are the fingerprints of keys that were refused earlier.
 	KeysOffered []string
 }
 
@@ -123,7 +122,7 @@ type SessionRevoked struct {
 type Logout struct {
 	*Connection
 	Reason Reason // "" if the client ended it
-	// Duration from the login on.
+	// Duration since the login.
 	Duration time.Duration
 }
 

@@ -7,7 +7,7 @@ type Transfer struct {
 	*Connection
 	File
 	Result Result
-	// Error is what went wrong, "" for nothing.
+	// Error is what went wrong, "" if nothing did.
 	Error string
 	// SHA256 of a file that was uploaded, in hexadecimal, "" if it was not computed.
 	SHA256 string
@@ -35,7 +35,7 @@ type File struct {
 	Duration time.Duration
 }
 
-// Operation is a change of the tree, or a request that was refused or failed.
+// Operation is a change to the tree, or a request that was refused or failed.
 type Operation struct {
 	*Connection
 	// Operation is the SFTP request's name.

@@ -1,9 +1,9 @@
 package event
 
-// Meaning returns what a reason means to the owner of the login, as the rest of a sentence; "" for a reason that it does not know.
+// Meaning returns what a reason means to the owner of the login, as the rest of a sentence; "" for a reason without a text.
 func (r Reason) Meaning() string { return meanings[r] }
 
-// meanings explains the reasons with which a login is refused or a session ends. docs/audit-log.md lists all of them.
+// meanings explains the reasons why a login is refused or a session ends. docs/audit-log.md lists all of them.
 var meanings = map[Reason]string{
 	UnknownUser:             "the pod had no such login name",
 	UserExpired:             "the user's expirationTime had passed",

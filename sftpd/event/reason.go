@@ -45,9 +45,8 @@ const (
 	LoginPenalized          Reason = "login_penalized"
 )
 
-// Reasons to revoke a session, besides UserExpired, UserSuspended, KeyExpired, KeyNotYetValid,
-// KeyRevoked, CertificateRevoked, CertificateExpired, CANotTrusted, CertificatesNotAccepted, SourceNotAllowed and
-// MethodNotOffered.
+// Reasons to revoke a session, in addition to UserExpired, UserSuspended, KeyExpired, KeyNotYetValid, KeyRevoked,
+// CertificateRevoked, CertificateExpired, CANotTrusted, CertificatesNotAccepted, SourceNotAllowed and MethodNotOffered.
 const (
 	UserRemoved          Reason = "user_removed"
 	KeyRemoved           Reason = "key_removed"

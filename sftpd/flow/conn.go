@@ -86,10 +86,10 @@ func (c *Conn) report(unread int64) {
 	c.unread = unread
 }
 
-// SetExchange has streams wait for the end of key exchanges. It is called before there are any.
+// SetExchange makes streams wait for the end of key exchanges. It is called before there are any streams.
 func (c *Conn) SetExchange(e *unexported.KeyExchange) { c.exchange = e }
 
-// SetUser has this connection's part counted with those of the user's others.
+// SetUser makes this connection's part count together with those of the user's other connections.
 func (c *Conn) SetUser(ofUser *atomic.Int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -122,7 +122,7 @@ func (c *Conn) Release() error {
 	return c.Conn.Release()
 }
 
-// Stalled reports whether the client has not accepted an answer for a time, whether TCP is blocked or a channel's window is
+// Stalled reports whether the client has not accepted an answer for a duration, because TCP is blocked or a channel's window is
 // closed.
 func (c *Conn) Stalled(d time.Duration) bool {
 	if c.writing.atLeast(d) {

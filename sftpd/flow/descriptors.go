@@ -18,14 +18,14 @@ type Descriptors struct {
 	byUID map[string]int
 }
 
-// NewDescriptors shares a third of the process's limit, less what is reserved. A mount takes one or two descriptors, and so does
-// a file: two if it is an upload that is published on close. So a third at least is left for connections, see MostConnections,
+// NewDescriptors shares a third of the process's limit, minus what is reserved. A mount takes one or two descriptors, and so does
+// a file: two if it is an upload that is published on close. So at least a third is left for connections, see MostConnections,
 // and for paths that are being resolved.
 func NewDescriptors(ofProcess, reserved uint64) *Descriptors {
 	return &Descriptors{Limit: bounded(shared(ofProcess, reserved) / 3), byUID: map[string]int{}}
 }
 
-// MostConnections returns how many connections a process can have with its limit of descriptors, less what is reserved.
+// MostConnections returns how many connections a process can have with its limit of descriptors, minus what is reserved.
 func MostConnections(ofProcess, reserved uint64) int {
 	return max(1, bounded(shared(ofProcess, reserved)/4))
 }
@@ -38,12 +38,12 @@ func bounded(n uint64) int { return int(min(n, math.MaxInt32)) }
 func OpenFilesLimit() uint64 {
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
-		return 1024 // as where nothing is set; the call cannot fail with these arguments
+		return 1024 // the usual default; the call cannot fail with these arguments
 	}
 	return l.Cur
 }
 
-// mayOpen reports whether a user with this many open files may open another. A user with as many as are left gets no more, so
+// mayOpen reports whether a user with this many open files may open another. A user that has as many as are left gets no more, so
 // there are always some for others: one user gets half of all, each further one half of the rest, and n users that want all get
 // equal shares.
 func mayOpen(own, total, limit int) bool { return own < limit-total }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Totals are what all connections of a server share.
+// Totals holds what all connections of a server share.
 type Totals struct {
 	// UnreadLimit is how many bytes on the wire all connections together may have sent ahead before those with the most are
 	// closed. It may be changed before there is a connection.

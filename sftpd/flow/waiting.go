@@ -8,7 +8,7 @@ import (
 // started is the origin of this package's monotonic clock.
 var started = time.Now()
 
-// waiting records since when something waits. The zero value is not waiting.
+// waiting records when something began to wait. The zero value is not waiting.
 type waiting struct{ since atomic.Int64 }
 
 func (w *waiting) begin() { w.since.Store(int64(time.Since(started))) }

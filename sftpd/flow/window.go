@@ -37,7 +37,7 @@ const (
 	leastPeriod = 10 * time.Millisecond
 	// rttLasts is how long a measured round trip stays valid.
 	rttLasts = time.Second
-	// An unneeded window shrinks after windowIdle, or after so many round trips.
+	// An unneeded window shrinks after windowIdle, or after windowIdleRounds round trips.
 	windowIdle       = 2 * time.Second
 	windowIdleRounds = 8
 )
@@ -101,7 +101,7 @@ type window struct {
 	closed bool
 }
 
-// Grow lets the window of a user's stream grow.
+// Grow allows the window of a user's stream to grow.
 func (s *Stream) Grow(user string) { s.growWithin(s.conn.totals.windows, user) }
 
 func (s *Stream) growWithin(b *budget, user string) {
@@ -144,7 +144,7 @@ func (s *Stream) consumed(n int, around bool) {
 	case w == nil:
 		return
 	case around && a.promised > a.covered:
-		// The promise may have lost its cover while this waited, when it was not bounded.
+		// The promise may have lost its cover while this read waited: then the read was not bounded.
 		repaid := min(int64(n), a.promised-a.covered)
 		a.promised -= repaid
 		if rest := int64(n) - repaid; rest > 0 {
@@ -156,7 +156,7 @@ func (s *Stream) consumed(n int, around bool) {
 	s.measure(n)
 }
 
-// measure makes the window larger if it was used up within a round trip.
+// measure enlarges the window if it was used up within a round trip.
 func (s *Stream) measure(n int) {
 	a, w := s.account, s.window
 	w.bytes += int64(n)
@@ -196,8 +196,8 @@ func (s *Stream) grow(n int64) {
 	}
 }
 
-// tick makes a window small that was not needed since the last one, unless a request is being
-// executed: a slow volume is not the client's fault.
+// tick shrinks a window that was not needed since the last tick, unless a request is being executed: a slow volume is not the
+// client's fault.
 func (s *Stream) tick() {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()

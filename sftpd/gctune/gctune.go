@@ -1,9 +1,8 @@
 // Package gctune sets a minimum heap size for Go's garbage collector.
 //
-// The collector runs when the heap has doubled. A daemon that holds 4 MiB and receives a
-// file, of which golang.org/x/crypto/ssh allocates every packet, would collect some 250 times
-// a GiB. Go has no setting for a minimum heap, but the percentage can be adapted to the live
-// heap.
+// The collector runs when the heap has doubled. A daemon that holds 4 MiB and receives a file, of which golang.org/x/crypto/ssh
+// allocates every packet, would collect about 250 times per GiB. Go has no setting for a minimum heap, but the percentage can be
+// adapted to the live heap.
 //
 // Only packets benefit. Garbage from logins lies between live objects of sessions, and the more of it there is at a time, the
 // more memory the sessions are scattered over.
@@ -36,9 +35,8 @@ const (
 // standard is the collector's percentage unless the environment says otherwise.
 const standard = 100
 
-// SetMinHeap lets the heap grow to floor bytes before it is collected while at least half of the
-// allocations are packets: received returns how many bytes of packets there have been. It
-// does nothing if GOGC is set, which takes precedence.
+// SetMinHeap makes the collector wait until the heap has grown to floor bytes, while at least half of the allocations are
+// packets: received returns how many bytes of packets there have been. It does nothing if GOGC is set, which takes precedence.
 func SetMinHeap(floor int64, received func() uint64) {
 	if os.Getenv("GOGC") != "" {
 		return

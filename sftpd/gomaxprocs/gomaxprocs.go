@@ -1,5 +1,5 @@
-// Package gomaxprocs runs the daemon on one processor while one is enough: at most one client is active, or several ask for little
-// data.
+// Package gomaxprocs runs the daemon on one processor while one is enough: while at most one client is active, or several request
+// little data.
 //
 // A packet passes three goroutines of golang.org/x/crypto/ssh and one of the session. While a processor is idle, Go's scheduler
 // wakes a thread on it for each of them, only to find that the next goroutine is already running, or to move it to a cold
@@ -15,13 +15,12 @@ import (
 )
 
 const (
-	// calmTicks is for how many consecutive ticks one processor must have been enough
-	// before the others are given up.
+	// calmTicks is the number of consecutive ticks for which one processor must have been enough before the others are given up.
 	calmTicks = 5
-	// enough is up to which share of a processor a single one suffices on a machine with many: a client that moves large
-	// files uses more, and is faster with two.
+	// enough is the share of a processor up to which a single one suffices on a machine with many: a client that moves large files
+	// uses more, and is faster with two.
 	enough = 0.8
-	// bulk is how many bytes a second several clients move at least if they move large files.
+	// bulk is the minimum number of bytes per second that several clients move if they move large files.
 	bulk = 64 << 20
 	// few processors are best left to the kernel while one client moves a large file: its
 	// network and file work takes about as much as the daemon.
@@ -44,9 +43,9 @@ type Tuner struct {
 	moved uint64        // at that time
 }
 
-// Load is what the daemon is doing.
+// Load describes what the daemon is doing.
 type Load struct {
-	// Busy is how many clients have asked for something recently, and Logins how many are not logged in.
+	// Busy is how many clients have made a request recently, and Logins how many are not logged in.
 	Busy, Logins int
 	// Moved is how many bytes the daemon has received and sent so far.
 	Moved uint64
@@ -87,7 +86,7 @@ func (t *Tuner) Login() {
 	}
 }
 
-// Began is readable after a new connection, so that Tick can be called at once.
+// Began returns a channel that is readable after a new connection, so that Tick can be called at once.
 func (t *Tuner) Began() <-chan struct{} {
 	if t == nil {
 		return nil

@@ -8,7 +8,7 @@
 //	exchanging      nothing is signed yet; packets are in clear text
 //	signed          the server's part of the first exchange is sent or being sent; x/crypto queues what arrives
 //	authenticating  the client has asked for the service that follows an exchange
-//	loggedIn        reads and writes pass through; key exchanges are still paced, and requested after a time
+//	loggedIn        reads and writes pass through; key exchanges are still paced, and requested when they are due
 //	over            the login has failed
 //
 // States never go back. [Limits] says what a client can use in each, and a handshake that did not end in a login has an

@@ -16,11 +16,10 @@ type Slots chan struct{}
 
 // newSlots returns half as many slots as there are CPUs.
 //
-// One exchange in a group of 4096 bits takes 40 ms (measured), a hundred times as long as
-// the rest of a login, and costs the client two random packets: the attack is known as
-// DHEat (CVE-2002-20001). A few dozen a second, from many sources or from as many
-// connections as may be starting, would use up all CPUs. So they wait for each other, and
-// exchanges on curves, which all recent clients use, do not wait.
+// One exchange in a group of 4096 bits takes 40 ms (measured), a hundred times as long as the rest of a login, and costs the
+// client two random packets: the attack is known as DHEat (CVE-2002-20001). A few dozen a second, from many sources or from as
+// many connections as may be in the login phase, would use up all CPUs. So they wait for each other, and exchanges on curves,
+// which all recent clients use, do not wait.
 func newSlots() Slots { return make(Slots, max(1, runtime.GOMAXPROCS(0)/2)) }
 
 // Take waits for a slot, and reports whether it got one before ctx ended.
@@ -40,10 +39,9 @@ func (s Slots) Release() { <-s }
 // no other hook between the client's packet and the work.
 type group struct{ handshake *Handshake }
 
-// Read is called by the goroutine that exchanges keys. During a connection's first exchange
-// x/crypto reads and ends nothing else of it, so a client that leaves still counts as a
-// login in progress, and no work outlives it. That does not hold for a second exchange,
-// which therefore may not be in a group; no client does that.
+// Read is called by the goroutine that exchanges keys. During a connection's first exchange x/crypto does not read from it or end
+// it, so a client that leaves still counts as a login in progress, and no work outlives it. That does not hold for a second
+// exchange, which therefore may not be in a group; no client does that.
 func (g group) Read(p []byte) (int, error) {
 	if len(p) >= modexpRead {
 		if err := g.handshake.takeSlot(); err != nil {

@@ -15,11 +15,11 @@ import (
 type Limits struct {
 	// Bytes is how much it may send.
 	Bytes int64
-	// Exchanges is how many key exchanges it may do.
+	// Exchanges is how many key exchanges it may perform.
 	Exchanges int32
 	// AlgorithmsTimeout is how long to wait for its version line and algorithms.
 	AlgorithmsTimeout time.Duration
-	// Slots are for expensive key exchanges, and shared by all connections.
+	// Slots limit expensive key exchanges, and are shared by all connections.
 	Slots Slots
 }
 
@@ -27,7 +27,7 @@ const (
 	// maxBytes: a login takes some kilobytes; without a bound, 16 packets of 256 KiB would be queued
 	// in x/crypto for each connection.
 	maxBytes = 128 << 10
-	// maxExchanges: clients need and do one; a connection that kept asking for more would take a CPU.
+	// maxExchanges: clients need and perform one; a connection that kept requesting more would take a CPU.
 	maxExchanges = 2
 	// algorithmsTimeout is how long the daemon waits for a client's algorithms before it sends its
 	// own. Clients send theirs with or right after their version line; one that waits for
@@ -84,12 +84,12 @@ func New(ctx context.Context, c net.Conn, version string, deadline time.Time, l 
 	h := &Handshake{limits: l, version: version, deadline: deadline, asked: make(chan struct{})}
 	h.ctx, h.cancel = context.WithDeadline(ctx, deadline)
 	h.wire = &wire{Conn: c, handshake: h}
-	// x/crypto waits for a client as long as the connection does.
+	// x/crypto waits for a client for as long as the connection allows.
 	_ = c.SetDeadline(deadline) // fails if the connection does
 	return h
 }
 
-// Context ends with the login.
+// Context returns a context that ends with the login.
 func (h *Handshake) Context() context.Context { return h.ctx }
 
 // Connection is a connection that is logged in.
@@ -99,7 +99,7 @@ type Connection struct {
 	Requests <-chan *ssh.Request
 }
 
-// Config is what LogIn needs besides the SSH configuration.
+// Config is what LogIn needs in addition to the SSH configuration.
 type Config struct {
 	// HostKeys sign key exchanges.
 	HostKeys []ssh.MultiAlgorithmSigner

@@ -22,9 +22,8 @@ const (
 // errHello means that the input is not a version line and an SSH_MSG_KEXINIT; x/crypto handles it.
 var errHello = errors.New("no version line and key exchange to look at")
 
-// softwareVersion is how the daemon identifies itself by default. It does not contain
-// "OpenSSH", from which clients infer behavior, nor a release, which would tell attackers
-// what to try.
+// softwareVersion is how the daemon identifies itself by default. It does not contain "OpenSSH", from which clients infer
+// behavior, nor a release number, which would tell attackers what to try.
 const softwareVersion = "sftpd"
 
 // Identification returns the identification (RFC 4253 section 4.2) with a software version, "" for
@@ -55,8 +54,8 @@ type KexInit struct {
 // is kept for x/crypto, which makes the actual decision. It returns nil if the client does
 // not send that in time.
 //
-// x/crypto needs the server's algorithms before it has the client's. Knowing the client's,
-// the daemon can leave out ciphers that cost it more than another that both have.
+// x/crypto needs the server's algorithms before it has the client's. Knowing the client's, the daemon can leave out ciphers that
+// cost it more than another one that both support.
 func (h *Handshake) Hello() *KexInit {
 	w := h.wire
 	w.greeting = []byte(h.version + "\r\n")

@@ -24,7 +24,7 @@ const (
 	Left
 	// ProtocolError is a client that did not speak SSH.
 	ProtocolError
-	// NoTriesLeft is a client that was disconnected because it had failed to authenticate as often as it may.
+	// NoTriesLeft is a client that was disconnected because it had used up its attempts to authenticate.
 	NoTriesLeft
 	// NotLoggedIn is any other client that exchanged keys. The authentication callbacks know why it did not log in.
 	NotLoggedIn
@@ -62,9 +62,9 @@ func (h *Handshake) outcome(err error) Outcome {
 	return ProtocolError
 }
 
-// noTriesLeft reports whether x/crypto ended a login because of [ssh.ServerConfig.MaxAuthTries]. Its disconnect message, which has
-// no exported type, is the last of the login's errors. Counting refusals would not do: x/crypto gives queries about keys tries of
-// their own.
+// noTriesLeft reports whether x/crypto ended a login because of [ssh.ServerConfig.MaxAuthTries]. Its disconnect message, which
+// has no exported type, is the last of the login's errors. Counting refusals would not do: x/crypto counts queries about keys
+// separately.
 func noTriesLeft(err error) bool {
 	failed, ok := errors.AsType[*ssh.ServerAuthError](err)
 	if !ok || len(failed.Errors) == 0 {

@@ -39,7 +39,7 @@ func (h *Handshake) RekeyIfDue() {
 	r.exchanged()
 	select {
 	case r.ask <- struct{}{}:
-	default: // asked for already
+	default: // already requested
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
 )
 
-// maxAhead is what a client may send before it requests its first service, in bytes: the packets that x/crypto
-// reads ahead, in the smallest size that the supported ciphers and MACs allow. More would leave its reader
-// blocked before it can be found, see unexported.DrainTransport.
+// maxAhead is what a client may send before it requests its first service, in bytes: the packets that x/crypto reads ahead, in
+// the smallest size that the supported ciphers and MACs allow. If it sent more, x/crypto's reader would block before it can be
+// found, see unexported.DrainTransport.
 const maxAhead = unexported.PacketsAhead * (4 + 1 + 1 + 4 + 16)
 
 var (

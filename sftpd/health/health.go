@@ -1,7 +1,7 @@
 // Package health is the daemon's HTTP side, for probes and for the operator:
 //
 //	/livez    200 while the process serves HTTP; never depends on the configuration
-//	/readyz   200 when logins can be served, else 503 and why not
+//	/readyz   200 when logins can be served, otherwise 503 and the reason
 //	/configz  config.Status as JSON; proven, for a request with a nonce
 //	/metrics  Prometheus
 //	/keyuse   config.KeyUseReport as JSON, to the operator only, and sealed
@@ -29,11 +29,11 @@ import (
 
 // State provides what the endpoints show.
 type State interface {
-	// Ready returns nil when logins can be served, else why not. It contains no host path.
+	// Ready returns nil when logins can be served, otherwise the reason, which contains no host path.
 	Ready(context.Context) error
 	// Status is for /configz.
 	Status() config.Status
-	// Pod is the name of the pod, which its proofs name.
+	// Pod is the pod's name, which its proofs contain.
 	Pod() string
 	// StatusKey is the key for proofs, "" if nothing is loaded.
 	StatusKey() string
@@ -52,7 +52,7 @@ const (
 // Server serves the endpoints.
 type Server struct{ http *http.Server }
 
-// New returns a server for a state and a registry of metrics. pending handles what is below events.Path.
+// New returns a server for a state and a registry of metrics. pending handles requests below events.Path.
 func New(state State, metrics *prometheus.Registry, pending http.Handler, log *slog.Logger) *Server {
 	return &Server{http: &http.Server{
 		Handler:           handler(state, metrics, pending),

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// MaxConnections is how many connections the health port accepts at a time. Probes, a Prometheus and the operator
-// need a handful; each takes a descriptor, which logins also need.
+// MaxConnections is how many connections the health port accepts at a time. Probes, Prometheus and the operator need a handful;
+// each takes a descriptor, which logins also need.
 const MaxConnections = 64
 
 // places limits the connections of a listener. When all places are taken, a new connection replaces an old one: the oldest of

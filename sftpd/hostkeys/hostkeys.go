@@ -1,4 +1,4 @@
-// Package hostkeys reads an endpoint's private host keys, and decides what each is used for.
+// Package hostkeys reads an endpoint's private host keys, and decides what each of them is used for.
 package hostkeys
 
 import (

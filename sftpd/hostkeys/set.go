@@ -39,8 +39,8 @@ type Set struct {
 }
 
 // Load reads private keys in OpenSSH's format or in PEM (PKCS #1, PKCS #8, SEC 1) and restricts each to the policy's signature
-// algorithms and sizes. It accepts Ed25519, ECDSA on the NIST curves and RSA, as far as the policy allows them. Settings have
-// the states and certificates of the files, in their order.
+// algorithms and sizes. It accepts Ed25519, ECDSA on the NIST curves and RSA, as far as the policy allows them. The settings
+// contain the states and certificates of the files, in the same order.
 //
 // Two active keys of one type are an error: a client asks for a type, not for a key, and
 // x/crypto's server keeps one key of each (ssh.ServerConfig.AddHostKey), so the second
@@ -120,7 +120,7 @@ func load(data []byte, settings config.HostKey, policy cryptopolicy.Policy) (*Ke
 	if err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
-	// It supports the algorithms of its key (x/crypto's NewCertSigner).
+	// It supports the algorithms of its key (see x/crypto's NewCertSigner).
 	all, ok := certified.(ssh.MultiAlgorithmSigner)
 	if !ok {
 		return nil, errors.New("certificate: it cannot be restricted to signature algorithms")
@@ -134,11 +134,10 @@ func load(data []byte, settings config.HostKey, policy cryptopolicy.Policy) (*Ke
 // certificate adds its own algorithms, for those of its key that the policy allows.
 func (r *Set) Signers(now time.Time) []ssh.MultiAlgorithmSigner { return signers(r.exchange, now) }
 
-// SignersFor returns the signers for a key exchange with a client that offers host key
-// algorithms (server_host_key_algorithms, RFC 4253 section 7.1). They are those of Signers,
-// unless the client offers none of their algorithms. Such a client cannot have connected
-// before, so it knows no key of this endpoint that another one could contradict, and gets
-// the advertised keys of other types without waiting until they are active.
+// SignersFor returns the signers for a key exchange with a client that offers host key algorithms (server_host_key_algorithms,
+// RFC 4253 section 7.1). They are those of Signers, unless the client offers none of their algorithms. Such a client cannot have
+// connected before, so it knows no key of this endpoint that a different one could contradict, and gets the advertised keys of
+// other types without waiting until they are active.
 func (r *Set) SignersFor(offered []string, now time.Time) []ssh.MultiAlgorithmSigner {
 	current := r.Signers(now)
 	for _, s := range current {
@@ -182,7 +181,7 @@ func (r *Set) Find(wire []byte) (*Key, bool) {
 	return k, ok
 }
 
-// Has reports whether there is a key with a fingerprint.
+// Has reports whether there is a key with this fingerprint.
 func (r *Set) Has(fingerprint string) bool {
 	for _, k := range r.keys {
 		if k.Fingerprint == fingerprint {

@@ -28,8 +28,8 @@ const (
 	announcement = "hostkeys-00@openssh.com"
 )
 
-// failAtAnnouncements are the beginnings of software versions of clients that fail at an announcement
-// (OpenSSH's compat.c, SSH_BUG_HOSTKEYS).
+// failAtAnnouncements are prefixes of software versions of clients that break when they receive an announcement (OpenSSH's
+// compat.c, SSH_BUG_HOSTKEYS).
 var failAtAnnouncements = []string{
 	"Cisco-1.", "TeraTerm SSH", "TTSSH/1.5.", "TTSSH/2.1", "TTSSH/2.2", "TTSSH/2.3", "TTSSH/2.4", "TTSSH/2.5",
 	"TTSSH/2.6", "TTSSH/2.70", "TTSSH/2.71", "TTSSH/2.72",
@@ -42,11 +42,10 @@ func understood(clientVersion string) bool {
 	return !slices.ContainsFunc(failAtAnnouncements, func(begin string) bool { return strings.HasPrefix(software, begin) })
 }
 
-// TurnTimeout is how long a request for proofs waits for its turn. A client that is refused
-// asks again in its next connection.
+// TurnTimeout is how long a request for proofs waits for its turn. A refused client asks again in its next connection.
 const TurnTimeout = 2 * time.Second
 
-// ErrRefused is a request that is not answered, because of what it asks for or because no slot was free.
+// ErrRefused is returned for a request that is not answered, because of what it asks for or because no slot was free.
 var ErrRefused = errors.New("proofs of host keys refused")
 
 // Proofs answers the requests of one connection. They are not safe for concurrent use.
@@ -64,8 +63,8 @@ func New(conn ssh.Conn, hostKeys func() *hostkeys.Set, slots handshake.Slots) *P
 	return &Proofs{conn: conn, hostKeys: hostKeys, slots: slots}
 }
 
-// Announce announces the keys, unless the client is known to fail at that. Call it once, right after the login: a second
-// announcement ends OpenSSH's client.
+// Announce announces the keys, unless the client is known to break on announcements. Call it once, right after the login: a
+// second announcement ends OpenSSH's client.
 func (p *Proofs) Announce() {
 	if r := p.hostKeys(); r != nil && understood(string(p.conn.ClientVersion())) {
 		_, _, _ = p.conn.SendRequest(announcement, false, r.Announcement()) // a broken connection is noticed later

@@ -1,6 +1,5 @@
-// Package keyuse remembers the day on which each key of each user last logged in, which host
-// keys were proved to which users' clients, and which users' logins were refused. It is lost
-// when the process ends: the operator polls it in time.
+// Package keyuse remembers the day on which each key of each user last logged in, which host keys were proved to which users'
+// clients, and which users' logins were refused. These records are lost when the process ends: the operator polls them in time.
 package keyuse
 
 import (
@@ -12,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// key identifies a key of a user. The same public key of another user is a different one.
+// key identifies a key of a user. The same public key is a different one for a different user.
 type key struct{ uid, fingerprint string }
 
 // use is the last use of a key.
@@ -29,7 +28,7 @@ type Tracker struct {
 	instance string
 
 	mu       sync.Mutex
-	sequence uint64 // mu protects it and what follows
+	sequence uint64 // mu protects it and the fields below
 	// acknowledged is the sequence that a caller has acknowledged.
 	acknowledged uint64
 	uses         map[key]use
@@ -94,9 +93,8 @@ func (b *Tracker) Keep(present, hostKey func(string) bool, now time.Time) {
 	}
 }
 
-// Since returns what has changed since an earlier report of this Tracker; everything if
-// that came from another one, such as an earlier process. The oldest changes come first: if
-// there are more than limit, the caller asks again after these.
+// Since returns what has changed since an earlier report of this Tracker; everything if that report came from a different one,
+// such as an earlier process's. The oldest changes come first: if there are more than limit, the caller asks again after these.
 func (b *Tracker) Since(instance string, sequence uint64, limit int) config.KeyUseReport {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -127,8 +125,8 @@ func (b *Tracker) Since(instance string, sequence uint64, limit int) config.KeyU
 	return r
 }
 
-// cut returns the sequence of the last change after another one, or of the last one that the
-// limit allows. Each change has a sequence of its own.
+// cut returns the sequence of the last change after a given one, or of the last one that the limit allows. Each change has its
+// own sequence.
 func (b *Tracker) cut(after uint64, limit int) (last uint64, more bool) {
 	var changes []uint64
 	for _, u := range b.uses {

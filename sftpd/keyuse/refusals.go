@@ -22,8 +22,8 @@ type refusals struct {
 	sequence uint64
 }
 
-// NoteRefusal records a login of a known user that was refused. There is one entry for each user, so those who try login names
-// occupy nothing that grows.
+// NoteRefusal records a login of a known user that was refused. There is one entry for each user, so guessing login names does
+// not use more and more memory.
 func (b *Tracker) NoteRefusal(uid string, r Refusal) {
 	if b == nil || uid == "" {
 		return

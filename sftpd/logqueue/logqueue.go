@@ -1,9 +1,8 @@
 // Package logqueue keeps callers from waiting for the log's destination.
 //
-// The daemon's own log reports reloads, revocations and ends. A pod's standard error is a pipe to the container
-// runtime, which stops reading while the node's disk is full or slow. The daemon must not wait for that, so lines are
-// queued here, and dropped and counted when there are too many. (The audit log differs: none of its lines is dropped,
-// and its sessions wait.)
+// The daemon's own log reports reloads, revocations and shutdowns. A pod's standard error is a pipe to the container runtime,
+// which stops reading while the node's disk is full or slow. The daemon must not wait for that, so lines are queued here, and
+// dropped and counted when there are too many. (The audit log differs: none of its lines is dropped, and its sessions wait.)
 package logqueue
 
 import (

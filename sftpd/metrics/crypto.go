@@ -10,8 +10,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// curve25519LibSSH is the older name of curve25519-sha256, which no list of a policy has
-// since golang.org/x/crypto/ssh adds it automatically.
+// curve25519LibSSH is the older name of curve25519-sha256, which no policy lists because golang.org/x/crypto/ssh adds it
+// automatically.
 const curve25519LibSSH = "curve25519-sha256@libssh.org"
 
 // knownAlgorithms bounds the label: what a connection can negotiate is in some policy's

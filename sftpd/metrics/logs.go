@@ -10,7 +10,7 @@ import (
 type Logs struct {
 	// AuditFailures returns how many lines of the audit log could not be written.
 	AuditFailures func() uint64
-	// AuditBlocked returns for how long it has not accepted a line, 0 for less than a few seconds.
+	// AuditBlocked returns how long the audit log has not accepted a line, 0 for less than a few seconds.
 	AuditBlocked func() time.Duration
 	// Dropped returns how many lines of the daemon's own log were dropped. Nil means none.
 	Dropped func() uint64

@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// Metrics are the daemon's metrics, in a registry of their own.
+// Metrics holds the daemon's metrics, in a registry of their own.
 type Metrics struct {
 	// Registry to serve.
 	Registry *prometheus.Registry
@@ -105,7 +105,7 @@ func gauge(name, help string) prometheus.Gauge {
 	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 }
 
-// times are the options of a histogram for durations from less than a second to hours.
+// times returns the options of a histogram for durations from less than a second to hours.
 func times(name, help string) prometheus.HistogramOpts {
 	return prometheus.HistogramOpts{Name: name, Help: help, Buckets: []float64{0.1, 1, 10, 60, 600, 3600, 6 * 3600}}
 }

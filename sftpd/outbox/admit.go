@@ -6,7 +6,7 @@ import "errors"
 var (
 	// ErrFull: undelivered events use all of the space.
 	ErrFull = errors.New("undelivered events use all of their space, so no upload is accepted; try again later")
-	// ErrShare: undelivered events of this user or its namespace use their share.
+	// ErrShare: undelivered events of this user or the user's namespace use their share.
 	ErrShare = errors.New("undelivered events of this user use their share of the space, so no upload is accepted; try again later")
 	// ErrSlow: the volume does not answer.
 	ErrSlow = errors.New("the volume for events does not answer, so no upload is accepted; try again later")
@@ -14,7 +14,7 @@ var (
 	ErrUnavailable = errors.New("events cannot be recorded, so no upload is accepted; the server's log says why")
 )
 
-// use is how many bytes are used, and by whom.
+// use describes how many bytes are used, and by whom.
 type use struct {
 	max, total, user, namespace int64
 	// stranger counts the events of clients that have not logged in.
@@ -23,9 +23,9 @@ type use struct {
 
 // admit returns nil if n further bytes of the user may be kept, else ErrFull or ErrShare.
 //
-// A user may use as much as is still free, and a namespace three times that: a single user gets half of all at most, a
-// single namespace three quarters, and there is always room for one more. Clients that have not logged in may use an eighth
-// of what is free, all of them together, so they take next to nothing from anyone.
+// A user may use as much as is still free, and a namespace three times that: a single user gets at most half, a single namespace
+// at most three quarters, and there is always room for one more. All clients that have not logged in may together use an eighth
+// of what is free, so they take next to nothing from anyone.
 func (u use) admit(n int64) error {
 	free := u.max - u.total
 	switch {

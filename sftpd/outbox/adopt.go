@@ -15,7 +15,7 @@ func (l *log) adopt(ctx context.Context) {
 	noLocks := l.noLocks
 	l.mu.Unlock()
 	if noLocks {
-		return // without locks, no one can tell whether an owner is gone
+		return // without locks, it is unknown whether an owner is gone
 	}
 	wait := time.Duration(0)
 	for {
@@ -140,7 +140,7 @@ func (l *log) adopted(ctx context.Context, have *loaded) (ops []*op, size int64,
 		if ctx.Err() != nil {
 			return nil, 0, ctx.Err()
 		}
-		// A volume that hangs delays the adoption, and nothing else.
+		// A volume that hangs delays only the adoption.
 		r := outcome(&u.rec, look)
 		l.mu.Lock()
 		l.narrow(&r)

@@ -43,7 +43,7 @@ type outbox struct {
 	*log
 	config.Events
 	listener string // namespace/name
-	// selected returns those sinks with a selection of users that includes an account.
+	// selected returns the sinks with a selection of users that includes an account.
 	selected func(account string) []string
 	onClose  bool
 	receipts bool
@@ -61,11 +61,11 @@ func New(o Options) *Box {
 	return &Box{Options: o}
 }
 
-// directory is the name of the directory of all events on a volume. It is reserved, see package vfs.
+// directory is the name of the directory for all events on a volume. It is reserved, see package vfs.
 const directory = ".sftpd-events"
 
-// Configure applies the settings of a listener without waiting for a volume. selected returns those sinks with Selected that
-// get an account's events; nil means none. The signer signs receipts; nil means that none are issued.
+// Configure applies the settings of a listener without waiting for a volume. selected returns the sinks with Selected that get an
+// account's events; nil means none. The signer signs receipts; nil means that none are issued.
 func (b *Box) Configure(l *config.Listener, selected func(account string) []string, signer *receipt.Signer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -102,7 +102,7 @@ func (b *Box) Configure(l *config.Listener, selected func(account string) []stri
 	b.current.Store(next)
 }
 
-// logsOn is the directory of the logs of a listener's pods on a volume.
+// logsOn returns the directory of the logs of a listener's pods on a volume.
 func logsOn(v config.Volume, l *config.Listener) string {
 	return filepath.Join(v.Path, directory, l.Namespace, l.Name)
 }
@@ -139,7 +139,7 @@ func (b *Box) startLog(s logSettings, signer *receipt.Signer) *log {
 	return l
 }
 
-// lastTime is how long the end of the daemon waits for a volume.
+// lastTime is how long a daemon that is shutting down waits for a volume.
 const lastTime = 2 * time.Second
 
 // Run waits until ctx ends and then until all queued records are written, unless the volume hangs.
@@ -164,7 +164,7 @@ func (b *Box) Run(ctx context.Context) {
 func (l *log) configure(s live) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if reflect.DeepEqual(l.live, s) { // most changes of a listener are about its users only
+	if reflect.DeepEqual(l.live, s) { // most changes to a listener concern only its users
 		return
 	}
 	l.live = s

@@ -13,10 +13,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
-// cursor is a position as sinks know it.
+// cursor returns a position in the form that sinks use.
 func (l *log) cursor(n uint64) string { return fmt.Sprintf("%s-%020d", l.id, n) }
 
-// position returns the position of a cursor, 0 for none. It fails for a cursor from another log.
+// position returns the position of a cursor, 0 for none. It fails for a cursor from a different log.
 func (l *log) position(cursor string) (uint64, error) {
 	if cursor == "" {
 		return 0, nil
@@ -29,7 +29,7 @@ func (l *log) position(cursor string) (uint64, error) {
 	return n, nil
 }
 
-// place is where a record is.
+// place is the location of a record.
 type place struct {
 	n         uint64
 	seg       *segment

@@ -12,6 +12,6 @@
 // # Concurrency
 //
 // One goroutine per log makes all system calls that change the volume, and writes whatever has been queued meanwhile in one
-// batch, with one fdatasync(2). Others queue records, and wait for a bounded time. No lock is held across a system call, so
-// a volume that hangs delays those who wait for their own records, and nothing else.
+// batch, with one fdatasync(2). Other goroutines queue records, and wait for a bounded time. No lock is held across a system
+// call, so a volume that hangs delays only those that wait for their own records.
 package outbox

@@ -18,7 +18,7 @@ const (
 	// told to retry.
 	maxReading = 4
 	maxWaiting = 2 * events.MaxSinks
-	// answerTime is how long reading a request may take, and how long sending its answer.
+	// answerTime is how long reading a request may take, and also how long sending its answer may take.
 	answerTime = 10 * time.Second
 )
 
@@ -44,7 +44,7 @@ func (b *Box) Handler(key func() []byte) http.Handler {
 	return mux
 }
 
-// requestError is an error of the client's.
+// requestError is an error made by the client.
 type requestError string
 
 func (e requestError) Error() string { return string(e) }
@@ -57,7 +57,7 @@ func (h *handler) with(answer func(o *outbox, r *http.Request, body []byte) ([]b
 			refuse(w, http.StatusRequestEntityTooLarge, "the request is too long")
 			return
 		}
-		// The server's own deadlines would cut a wait short.
+		// The server's own deadlines would cut the wait short.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(events.MaxWait + 2*answerTime))
 		key, nonce := h.key(), r.Header.Get(events.NonceHeader)
 		if !events.Proven(r.Header.Get(events.ProofHeader), key, nonce, r.Method, r.URL.RequestURI(), body) {

@@ -18,7 +18,7 @@ type entry struct {
 	size int64
 	at   int64 // when it was recorded, in seconds
 	user *account
-	// sinks is a set of indexes in index.sinks: those that have not acknowledged the event, or whose dead letter it is.
+	// sinks is a set of indexes in index.sinks: the sinks that have not acknowledged the event, or whose dead letter it is.
 	sinks uint32
 	dead  bool
 }
@@ -32,7 +32,7 @@ type account struct {
 	bytes           int64
 	reserved        int64 // bytes, for records that are not written yet
 	count           int
-	// positions of its events in order, including some that no sink needs anymore.
+	// positions of the account's events in order, including some that no sink needs anymore.
 	positions []uint64
 }
 
@@ -52,7 +52,7 @@ type sink struct {
 	bytes   int64
 	dropped uint64
 	dead    []letter
-	// deadBytes are those of its dead letters, and deadOf their numbers by user.
+	// deadBytes is the size of its dead letters, and deadOf their number by user.
 	deadBytes int64
 	deadOf    map[string]int
 }
@@ -61,7 +61,7 @@ type sink struct {
 // configured sink can have its name.
 const receiptsSink = ".receipts"
 
-// index has all events of a log in memory, without their content. It makes no system calls.
+// index holds all events of a log in memory, without their content. It makes no system calls.
 type index struct {
 	entries []entry // sorted by n; those without sinks are removed now and then
 	done    int     // number of entries without sinks
@@ -92,7 +92,7 @@ func (x *index) sink(name string) (int, bool) {
 	return i, i >= 0
 }
 
-// receipts is the place of the store of receipts.
+// receipts returns the place of the store of receipts.
 func (x *index) receipts() int { return len(x.sinks) - 1 }
 
 // wanting returns the sinks of an event: those of its names that exist, or those that want its type and select no users, and the store if
@@ -300,7 +300,7 @@ func (x *index) largestAccount() (most *account) {
 	return most
 }
 
-// makeRoom drops events until n further bytes of a user may be kept. It fails if dropping events cannot make that room.
+// makeRoom drops events until n further bytes of a user may be kept. It fails if that is not possible.
 func (x *index) makeRoom(a *account, n int64) error {
 	for {
 		err := x.use(a).admit(n)
@@ -326,7 +326,7 @@ func (x *index) expire(before int64) {
 	letters := false
 	for i := range x.entries {
 		e := &x.entries[i]
-		if e.at >= before { // later ones may be older, if they were adopted
+		if e.at >= before { // later ones may be older if they were adopted
 			continue
 		}
 		if e.dead && e.sinks != 0 {
@@ -410,8 +410,8 @@ func (x *index) forget(e *entry) {
 	x.charge(e.user, -e.size)
 }
 
-// bury makes an event, which was added for one sink only, a dead letter of that sink. If there are too many, the oldest of
-// the user with the most go, so that one user's dead letters never displace another's.
+// bury makes an event, which was added for one sink only, a dead letter of that sink. If there are too many, the oldest ones of
+// the user with the most are removed, so that one user's dead letters never displace another's.
 func (x *index) bury(at int, e entry, id string) {
 	e.dead, e.sinks = true, 1<<at
 	if !x.add(e) {

@@ -103,7 +103,7 @@ type publishing struct {
 // Published implements vfs.Outcome.
 func (p *publishing) Published() error {
 	p.step("renamed")
-	// A receipt that someone has seen must survive the node, or a different one would be issued for the upload later.
+	// A receipt that someone has seen must survive a crash of the node, or a different one would be issued for the upload later.
 	o := &op{rec: p.event, receipt: p.receipt, sync: p.sync || p.receipt != nil, user: p.user, cost: p.cost}
 	p.put(o)
 	if err := p.wait(o); err != nil {
@@ -140,7 +140,7 @@ func (j *journal) Written(p *vfs.Publication) error {
 	return nil
 }
 
-// record returns the op that records an event, with room reserved for it and for some more bytes.
+// record returns the op that records an event, with room reserved for it and for more further bytes.
 func (o *outbox) record(e *events.Event, user string, more int64, reserve reserver) (*op, error) {
 	raw, err := events.Encode(e)
 	if err != nil {
@@ -163,7 +163,7 @@ func (o *outbox) published(c *event.Connection, p *vfs.Publication) *events.Even
 	return e
 }
 
-// event returns an event of a connection, with an ID of its own.
+// event returns an event of a connection, with a new ID.
 func (o *outbox) event(c *event.Connection, t events.Type, path string) *events.Event {
 	namespace, name, _ := strings.Cut(c.Account, "/")
 	e := &events.Event{

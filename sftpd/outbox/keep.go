@@ -14,11 +14,12 @@ import (
 )
 
 const (
-	// keepLimit is how many receipts are put into the store at a time, keepers how many users' at once.
+	// keepLimit is how many receipts are put into the store at a time, and keepers how many users' receipts are put there
+	// concurrently.
 	keepLimit = 256
 	keepers   = 8
-	// trimEach is after how many new receipts of a user its old ones are removed; trimTime is the interval at which those of
-	// all users are.
+	// trimEach is the number of new receipts of a user after which the user's old ones are removed; trimTime is the interval at
+	// which old receipts of all users are removed.
 	trimEach = 64
 	trimTime = time.Hour
 	// clockDrift is how far the clock may be off from the monotonic one. Beyond it, the clock was set, and ages mean
@@ -26,8 +27,8 @@ const (
 	clockDrift = 10 * time.Minute
 )
 
-// keep puts the receipts of the log into the store, until ctx ends. A receipt in the log is as safe as one in the store, so
-// no upload waits for this. If a pod leaves one in its log, the pod that adopts the log puts it into the store.
+// keep puts the receipts of the log into the store, until ctx ends. A receipt in the log is as safe as one in the store, so no
+// upload waits for this. If a pod leaves a receipt in its log, the pod that adopts the log puts it into the store.
 func (l *log) keep(ctx context.Context) {
 	began := time.Now()
 	k := keeper{log: l, added: map[string]int{}, failed: map[string]error{}}
@@ -62,7 +63,7 @@ type keeper struct {
 	*log
 	// added is how many receipts each user got since the old ones were removed.
 	added map[string]int
-	// failed are the users whose directories could not be written. Their receipts wait until those of the others are there.
+	// failed are the users whose directories could not be written. Their receipts wait until those of other users are stored.
 	failed map[string]error
 }
 
@@ -75,7 +76,7 @@ func (k *keeper) problem() error {
 	return fmt.Errorf("%s: %w", user, k.failed[user])
 }
 
-// steady reports whether the wall clock agrees with the monotonic one, so it was not set.
+// steady reports whether the wall clock agrees with the monotonic one, that is, was not set.
 func steady(byClock, passed time.Duration) bool { return (byClock - passed).Abs() < clockDrift }
 
 func (l *log) setKeeping(err error) {
@@ -112,7 +113,7 @@ func (l *log) setTrimming(err error, all bool) {
 func (k *keeper) putOldest() bool {
 	places := k.oldest()
 	if len(places) == 0 && len(k.failed) > 0 {
-		clear(k.failed) // all were tried
+		clear(k.failed) // all have been tried
 		places = k.oldest()
 	}
 	if len(places) == 0 {
@@ -180,8 +181,8 @@ func (k *keeper) settle(places []place, bad map[uint64]bool) (n int) {
 	return n
 }
 
-// trims counts new receipts of a user, and reports whether to remove its old ones now: when it gets its first here, and after
-// trimEach.
+// trims counts new receipts of a user, and reports whether to remove the user's old ones now: at the first new one in this
+// process, and then after trimEach.
 func (k *keeper) trims(user string, more int) bool {
 	n, known := k.added[user]
 	if n += more; known && n < trimEach {

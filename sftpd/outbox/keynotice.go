@@ -18,7 +18,7 @@ type Key struct {
 }
 
 const (
-	// expiredFor is how long after its expiration a key is still reported, so that a daemon that was down for a week reports
+	// expiredFor is how long after its expiration a key is still reported, so that a daemon that was down for a week still reports
 	// it.
 	expiredFor = 7 * 24 * time.Hour
 	// maxNotices bounds the notices that are remembered, and noticesOfPass those that are recorded in one pass.
@@ -65,7 +65,7 @@ type remembered struct {
 	Sinks []string `json:"sinks"`
 }
 
-// memory has the notices that were recorded, by their IDs.
+// memory holds the notices that were recorded, by their IDs.
 type memory map[string]remembered
 
 // note remembers that a notice was recorded.
@@ -80,8 +80,8 @@ func (m memory) note(n notice) {
 	m[n.id] = r
 }
 
-// lacking returns the notices that were not recorded for some sink yet, with these sinks. wanting returns the sinks that
-// want a notice. The first notices of each namespace come first, so that no namespace delays another.
+// lacking returns the notices that have not been recorded for all of their sinks yet, with the missing sinks. wanting returns the
+// sinks that want a notice. The first notices of each namespace come first, so that no namespace delays another.
 func (m memory) lacking(due []notice, wanting func(notice) []string) []notice {
 	var out []notice
 	for _, n := range due {

@@ -28,11 +28,11 @@ const (
 	maxLogin     = event.MaxName
 )
 
-// keyWatch records that keys expire. Nothing waits for it: its volume may hang.
+// keyWatch records the expiration of keys. Nothing waits for it, because its volume may hang.
 type keyWatch struct {
 	box  *Box
 	keys func(after, until time.Time) []Key
-	// recorded has the notices that this process knows to be recorded; unsaved is set if some are missing in the file.
+	// recorded holds the notices that this process knows to be recorded; unsaved is set if some are missing from the file.
 	recorded memory
 	unsaved  bool
 }
@@ -69,7 +69,7 @@ func (w *keyWatch) pass(o *outbox, now time.Time) error {
 	within := o.KeyExpiring()
 	due := noticesOf(w.keys(now.Add(-expiredFor), now.Add(within)), o.Source, within, now)
 	if !w.unsaved && len(w.recorded.lacking(due, o.wantingNotice)) == 0 {
-		return nil // the usual case, without a system call
+		return nil // the usual case, which needs no system call
 	}
 	lock, err := lockKeys(o.base)
 	if err != nil || lock == nil {

@@ -114,8 +114,8 @@ func (l *loader) segment(dir, name string) error {
 	return err
 }
 
-// eachLine calls do for each line of a file and returns the file's size. The line is valid during the call only. A line that
-// is too long is passed as one damaged line.
+// eachLine calls do for each line of a file and returns the file's size. The line is valid only during the call. A line that is
+// too long is passed as one damaged line.
 func eachLine(f io.Reader, do func(line []byte, off int64)) (int64, error) {
 	r := bufio.NewReaderSize(f, maxRecord+sumLength+1)
 	off := int64(0)

@@ -20,7 +20,7 @@ import (
 
 // Times of a log.
 const (
-	// waitTime is how long to wait for a record, and waitBeats the same in seconds in which the daemon runs; see log.beat.
+	// waitTime is how long to wait for a record, and waitBeats is the same in seconds in which the daemon runs; see log.beat.
 	waitTime  = 10 * time.Second
 	waitBeats = 10
 	// reopenTime is the interval between attempts to open a log.
@@ -39,7 +39,7 @@ const (
 	maxBatch        = 1 << 20
 )
 
-// logSettings are what a log needs to know. Dir and pod never change.
+// logSettings holds what a log needs to know. Its directory and pod never change.
 type logSettings struct {
 	base  string // the directory of all pods' logs
 	pod   string
@@ -178,8 +178,8 @@ func (l *log) run(ctx context.Context) {
 		}
 	}
 	l.setFailing(nil)
-	go l.adopt(ctx) // it may be in a volume that hangs when the log ends
-	go l.keep(ctx)  // it may hang as well
+	go l.adopt(ctx) // not waited for: its volume may hang when the log ends
+	go l.keep(ctx)  // likewise
 	tick := time.NewTicker(tickTime)
 	defer tick.Stop()
 	for ctx.Err() == nil {

@@ -90,11 +90,11 @@ type head struct {
 	previous string
 }
 
-// chains are those of the users that have uploaded since the log began. A chain has a random name and belongs to one
+// chains holds the chains of the users that have uploaded since the log began. A chain has a random name and belongs to one
 // process. A process abandons it when a refused receipt may have been written, so no two receipts ever have the same place.
 type chains map[string]head
 
-// maxChains bounds the number of chains. Beyond it, some users get new ones.
+// maxChains bounds the number of chains. Beyond it, some users get new chains.
 const maxChains = 10_000
 
 // add takes over the heads of chains whose receipts have been written.
@@ -182,7 +182,7 @@ func signAll(due []*op, bodies [][]byte, signer *receipt.Signer) error {
 	return nil
 }
 
-// signed puts a receipt into the record, and into its event if it fits; next to two paths of maximum length it does not.
+// signed puts a receipt into the record, and into its event if it fits: with two paths of maximum length it does not.
 func (o *op) signed(e *receipt.Envelope) (err error) {
 	if o.rec.Receipt, err = e.Encode(); err != nil {
 		return err

@@ -46,7 +46,7 @@ func (l *log) receiptsKept() *config.ReceiptsStatus {
 	return st
 }
 
-// anonymousError returns the part of an error that names no user: the system call's error.
+// anonymousError returns the part of an error that does not name a user: the system call's error.
 func anonymousError(err error) string {
 	if n, ok := errors.AsType[unix.Errno](err); ok {
 		return n.Error()

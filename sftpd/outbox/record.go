@@ -48,8 +48,8 @@ type record struct {
 	// User is namespace/name of the user whose share the record counts toward.
 	User string      `json:"u,omitempty"`
 	Type events.Type `json:"t,omitempty"`
-	// For names the sinks of an event; empty is all that want its type and select no users. That of a prepared record names those
-	// that get the user's events of any type.
+	// For names the sinks of an event; empty means all that want its type and select no users. In a prepared record, For names the
+	// sinks that get the user's events of any type.
 	For []string `json:"for,omitempty"`
 	// At is when the event was recorded, in seconds. Dead is why it is a dead letter of its sink, since then.
 	At   int64  `json:"at,omitempty"`

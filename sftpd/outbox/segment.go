@@ -21,7 +21,7 @@ type segment struct {
 	// live bytes belong to events that some sink needs. open counts prepared records that are not settled.
 	live int64
 	open int
-	// fixed bytes were not live when the segment was compacted, and stayed for what they say about other records.
+	// fixed bytes were not live when the segment was compacted, but were kept for what they say about other records.
 	fixed int64
 	// first and last are the positions of its records. What was prepared there and settled until cleared was left out when it was
 	// compacted.
@@ -38,7 +38,7 @@ const (
 	minSegment    = 256 << 10
 )
 
-// segmentSize is when the next segment begins.
+// segmentSize returns the size at which the next segment begins.
 func segmentSize(maxBytes int64) int64 { return max(maxBytes/(maxSegments/2), minSegment) }
 
 // covers adds a record.
@@ -99,8 +99,8 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// makeDirs creates a directory, and those above it that are missing. Only those that it creates have their mode set in spite
-// of the umask: the others belong to someone else. The names of the last levels are written to the disk.
+// makeDirs creates a directory, and those above it that are missing. It sets the mode, regardless of the umask, only of those
+// that it creates: the others belong to someone else. The names of the last levels are written to the disk.
 func makeDirs(dir string, levels int) error {
 	if err := makeDir(dir); err != nil {
 		return err

@@ -40,7 +40,7 @@ func (l *log) settle(ctx context.Context, open []unsettled) {
 			o.size = estimate(o.rec.Event) + estimateReceipt(o.receipt)
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			// Ahead of everything queued since.
+			// The outcomes go ahead of everything queued since.
 			o.beat = l.beats
 			l.queue = append([]*op{o}, l.queue...)
 			l.queued += o.size
@@ -61,7 +61,7 @@ func (l *log) settle(ctx context.Context, open []unsettled) {
 	}
 }
 
-// found is what a name refers to now.
+// found describes what a name refers to now.
 type found struct {
 	inode   uint64
 	size    int64

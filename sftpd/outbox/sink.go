@@ -33,7 +33,7 @@ func (b *Box) Emit(e event.Event) {
 		}
 	case event.LoginRefused:
 		if o.wantedOf(events.LoginRefused, e.Account) {
-			o.emit(o.refused(e), strangers) // whichever user they name
+			o.emit(o.refused(e), strangers) // whichever user the client names
 		}
 	}
 }

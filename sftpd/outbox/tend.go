@@ -10,7 +10,7 @@ import (
 // compactions is how many segments are compacted at a time. A user can cause a few a second with uploads that fail.
 const compactions = 8
 
-// tend drops events that are too old, removes segments that are not needed, and compacts one that is hardly needed.
+// tend drops events that are too old, removes segments that are not needed, and compacts segments of which little is needed.
 func (l *log) tend() {
 	l.mu.Lock()
 	if before, now := l.x.done, time.Now(); l.maxAge > 0 && now.Sub(l.expired) >= min(l.maxAge/10, expireTime) {
@@ -57,8 +57,8 @@ func (l *log) removeSegments() {
 	}
 }
 
-// wasteful returns the oldest segment, not the last one, of which less than half is needed or had to stay when it was compacted, if all
-// segments together are larger than what events may occupy.
+// wasteful returns the oldest segment, other than the last one, of which less than half is needed or had to stay when it was
+// compacted, if all segments together are larger than what events may occupy.
 func (l *log) wasteful() *segment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -155,8 +155,8 @@ func (l *log) copyNeeded(old, next *segment) (map[uint64]int64, error) {
 	return moved, err
 }
 
-// remains returns what a compacted segment has of a record: its line, a shorter one, or nothing. here has the prepared records of
-// the segment.
+// remains returns what a compacted segment keeps of a record: its line, a shorter one, or nothing. here contains the prepared
+// records of the segment.
 func (l *log) remains(r *record, line []byte, here map[uint64]bool) []byte {
 	settles := r.Kind == abandoned || r.Kind == recorded && r.Dead == "" && r.Of != 0
 	switch {
@@ -165,8 +165,8 @@ func (l *log) remains(r *record, line []byte, here map[uint64]bool) []byte {
 	case !settles || here[r.Of] || !l.announced(r) || l.unsettled(r.Of): // refused, and could not be taken back
 		return nil
 	}
-	// The prepared record is in another segment, which may stay. Without what settles it, the upload would have another outcome
-	// at the next start, depending on what has its name by then.
+	// The prepared record is in another segment, which may stay. Without the record that settles it, the upload would have a
+	// different outcome at the next start, depending on what has its name by then.
 	short, err := (&record{Kind: abandoned, N: r.N, Of: r.Of, User: r.User}).encode(nil)
 	if err != nil {
 		return line

@@ -8,7 +8,7 @@ import (
 // estimate returns about how many bytes the record of an event takes.
 func estimate(event []byte) int64 { return int64(len(event)) + 200 }
 
-// reserver reserves cost bytes of a user for a record until it is written. The error is one of this package's.
+// reserver reserves cost bytes of a user for a record until it is written. Its errors are those of this package.
 type reserver func(user string, cost int64, drop bool) (*account, error)
 
 // reserve is a reserver for records that someone waits for.
@@ -66,7 +66,7 @@ func (l *log) unavailable() error {
 	return nil
 }
 
-// slow reports whether others have waited for a record since a beat, and soon give up or have done so.
+// slow reports whether others have been waiting for a record since a beat, and are about to give up or have done so.
 func (l *log) slow(since int) bool { return l.beats-since >= waitBeats-1 }
 
 // typicalSize is how many bytes the record of an upload usually takes at most.
@@ -351,7 +351,7 @@ func (l *log) accountOf(p placed) *account {
 	return l.x.account(p.rec.User)
 }
 
-// queueLocked is put with the lock held.
+// queueLocked does what put does, with the lock held.
 func (l *log) queueLocked(o *op) {
 	o.done, o.beat = make(chan struct{}), l.beats
 	o.size = estimate(o.rec.Event) + estimateReceipt(o.receipt)

@@ -35,7 +35,7 @@ const (
 	failedLogin = 5 * time.Second
 )
 
-// weight of an event for its source.
+// weight returns the weight of an event for its source.
 func (e Event) weight() time.Duration {
 	switch e {
 	case GraceExceeded:
@@ -82,8 +82,8 @@ func (b *Tracker) Add(source netip.Prefix, e Event, limit time.Duration) {
 }
 
 const (
-	// heldPerSecond is how long a place has to be held to weigh a second: holding one for the whole
-	// default login time weighs as much as GraceExceeded.
+	// heldPerSecond is how many seconds a place has to be held to weigh one second: holding one for the whole default login time
+	// weighs as much as GraceExceeded.
 	heldPerSecond = 3
 	maxHeld       = 10 * time.Second
 )

@@ -15,7 +15,7 @@ type entry[K comparable] struct {
 	index  int // in the heap
 }
 
-// table has the penalties of at most limit keys.
+// table holds the penalties of at most limit keys.
 type table[K comparable] struct {
 	limit   int
 	entries map[K]*entry[K]

@@ -8,8 +8,8 @@ import (
 )
 
 // lendAfter is how long a turn lasts before another user's may begin. Work that has a turn is done in parts of well below a
-// millisecond, so one that lasts this long waits for a volume and uses no processor. Without the limit a volume that never
-// answers would take the places of users of other volumes.
+// millisecond, so a turn that lasts this long is waiting for a volume and uses no processor. Without the limit a volume that
+// never answers would take the places of users of other volumes.
 const lendAfter = 20 * time.Millisecond
 
 // turns is a semaphore whose places go to namespaces in rotation, to the users of one namespace in rotation, and to the requests
@@ -17,13 +17,13 @@ const lendAfter = 20 * time.Millisecond
 type turns struct {
 	mu   sync.Mutex
 	free int
-	// waiting has the namespaces with users that wait, and users these, next first.
+	// waiting contains the namespaces with waiting users, and users contains these users, next first.
 	waiting []string
 	users   map[string][]*Account
 }
 
-// Turn waits for a turn on a processor for a part of a request that needs no waiting for the client. The work must be short,
-// and done must be called to end the turn. It returns the context's error.
+// Turn waits for a turn on a processor, for a part of a request that does not wait for the client. The work must be short, and
+// done must be called to end the turn. It returns the context's error.
 func (a *Account) Turn(ctx context.Context) (done func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (t *turns) leave(a *Account, place chan struct{}) {
 	}
 }
 
-// keep sets the users of a namespace that wait.
+// keep sets the waiting users of a namespace.
 func (t *turns) keep(namespace string, users []*Account) {
 	if t.users[namespace] = users; len(users) == 0 {
 		delete(t.users, namespace)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Users has the accounts of users with connections.
+// Users holds the accounts of users with connections.
 type Users struct {
 	turns turns
 
@@ -27,7 +27,7 @@ func New() *Users {
 // minClear keeps small maps from being scanned repeatedly.
 const minClear = 64
 
-// Account is one user's.
+// Account is the account of one user.
 type Account struct {
 	// Unread is how many bytes the user's connections have received on the wire and not read from a channel.
 	Unread atomic.Int64
@@ -53,8 +53,8 @@ func (u *Users) Join(uid, namespace string) *Account {
 	return a
 }
 
-// Leave is called at the end of a connection. The account stays until its allowance has recovered: otherwise logging in again
-// would grant another burst.
+// Leave must be called at the end of a connection. The account stays until its allowance has recovered: otherwise logging in
+// again would grant another burst.
 func (a *Account) Leave() {
 	a.users.mu.Lock()
 	defer a.users.mu.Unlock()

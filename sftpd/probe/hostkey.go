@@ -32,8 +32,7 @@ func KnownHosts(files ...string) (HostKeys, error) {
 	return HostKeys{known: cb}, nil
 }
 
-// Fingerprint trusts the one key with a fingerprint such as "SHA256:...", as ssh-keygen -l
-// prints it.
+// Fingerprint trusts only the key with a fingerprint such as "SHA256:...", as ssh-keygen -l prints it.
 func Fingerprint(s string) (HostKeys, error) {
 	if !strings.HasPrefix(s, "SHA256:") {
 		return HostKeys{}, errors.New(`the host key's fingerprint must start with "SHA256:"`)
@@ -41,7 +40,7 @@ func Fingerprint(s string) (HostKeys, error) {
 	return HostKeys{fingerprint: strings.TrimRight(s, "=")}, nil
 }
 
-// PublicKey trusts the one key of a file such as ssh-keygen writes, id_ed25519.pub.
+// PublicKey trusts only the key in a file that ssh-keygen writes, such as id_ed25519.pub.
 func PublicKey(file string) (HostKeys, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -120,7 +119,7 @@ func algorithmsOf(keyType string) []string {
 	return []string{keyType}
 }
 
-// stranger is a key that is in no file.
+// stranger is a key that is not in any file.
 type stranger struct{}
 
 func (stranger) Type() string                        { return "stranger" }

@@ -1,5 +1,5 @@
-// Package probe tests an SFTP endpoint from outside, as a user: it logs in, writes a file,
-// reads it back, compares and removes it, or as much of that as the user may do.
+// Package probe tests an SFTP endpoint from outside, as a user: it logs in, writes a file, reads it back, compares and removes
+// it, or as much of that as the user is allowed to do.
 package probe
 
 import (
@@ -36,7 +36,7 @@ type Options struct {
 	Password, Code string
 	// HostKeys decides whether to trust the server.
 	HostKeys HostKeys
-	// Dir is where the file is written, "" for where the login starts.
+	// Dir is where the file is written, "" for the directory that the login starts in.
 	Dir string
 	// Files is what to do in it.
 	Files Files
@@ -203,7 +203,7 @@ func (r *run) start() (err error) {
 }
 
 func (r *run) write() error {
-	// Not Create, which also asks for reading: a drop box does not allow that.
+	// Not Create, which also requests read access: a drop box does not allow that.
 	f, err := r.sftp.OpenFile(r.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.name, err)

@@ -21,7 +21,7 @@ type Found struct {
 	Unreadable int `json:"unreadable,omitempty"`
 }
 
-// errLink: a directory of a user is never a link, and neither is the one above it.
+// errLink: a user's directory is never a link, and neither is the one above it.
 var errLink = errors.New("is not a directory")
 
 // Count counts what is in a user's directory on a volume, namespace/name.
@@ -84,7 +84,7 @@ func (w *walk) visit(path string, d fs.DirEntry, err error) error {
 	return nil
 }
 
-// open makes a directory that is to be removed accessible: its user may have removed the permissions.
+// open makes accessible a directory that is to be removed: its user may have removed the permissions.
 func (w *walk) open(path string, d fs.DirEntry) error {
 	if !w.remove {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/receipts"
 )
 
-// Receipts counts the receipts that a volume has for the uploads of a user to a listener, both namespace/name, and removes them if
-// remove is set.
+// Receipts counts the receipts on a volume for the uploads of a user to a listener, both given as namespace/name, and removes
+// them if remove is set.
 func Receipts(volume, listener, user string, remove bool) (int, error) {
 	namespace, name, err := parts(listener)
 	if err != nil {
@@ -58,7 +58,8 @@ func parts(s string) (namespace, name string, err error) {
 	return namespace, name, nil
 }
 
-// isDirectory reports whether a path exists. It is an error if it, or one above it, is something else than a directory, such as a link.
+// isDirectory reports whether a path exists. It is an error if the path, or one above it, is something other than a directory,
+// such as a link.
 func isDirectory(root *os.Root, name string) (bool, error) {
 	for i := range len(name) + 1 {
 		if i < len(name) && name[i] != '/' {

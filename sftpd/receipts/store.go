@@ -40,7 +40,7 @@ func Place(l *config.Listener, account string) (v config.Volume, subPath string)
 	return v, Directory(l.Namespace, l.Name, account)
 }
 
-// Directory returns where a volume has a listener's receipts, or those of one user, whose account is namespace/name.
+// Directory returns where the receipts of a listener, or those of one user, whose account is namespace/name, are on a volume.
 func Directory(namespace, listener, account string) string {
 	return path.Join(".sftpd-events", namespace, ".receipts", listener, account)
 }
@@ -107,8 +107,8 @@ func (s *Store) put(dir string, e *receipt.Envelope) error {
 	case err == nil && bytes.Equal(have, e.Payload):
 		return nil
 	case err == nil:
-		// After a kill, two pods have settled the same upload one after the other. Both receipts are true, and each belongs
-		// to a chain.
+		// After a kill, two pods have settled the same upload one after the other. Both receipts are valid, and each belongs to a
+		// chain.
 		name = fmt.Sprintf("%s.%s-%d%s", r.ID, r.Chain, r.Sequence, jsonSuffix)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err

@@ -18,7 +18,7 @@ const (
 	MaxAge   = 90 * 24 * time.Hour
 )
 
-// staleAge is the age from which an unfinished file counts as left behind by a process that is gone.
+// staleAge is the age at which an unfinished file counts as left behind by a process that is gone.
 const staleAge = time.Hour
 
 // kept is a receipt in a directory.
@@ -104,8 +104,9 @@ func remove(name string) error {
 	return nil
 }
 
-// TrimAll removes receipts of all users, including those who no longer upload, and what killed processes left behind. It
-// calls next between users, and stops when next returns false. Of several errors it returns one, and how many others there are.
+// TrimAll removes receipts of all users, including those who no longer upload, and what killed processes left behind. It calls
+// next between users, and stops when next returns false. Of several errors it returns the first one, and the number of the
+// others.
 func (s *Store) TrimAll(now time.Time, next func() bool) error {
 	namespaces, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -130,7 +131,7 @@ func (s *Store) TrimAll(now time.Time, next func() bool) error {
 	return all.err()
 }
 
-// failures has the first of many errors, and their number: a broken volume fails for each of thousands of users.
+// failures holds the first of many errors, and their number: a broken volume fails for each of thousands of users.
 type failures struct {
 	first error
 	count int
@@ -152,7 +153,7 @@ func (f *failures) err() error {
 	return fmt.Errorf("%w, and %d other errors", f.first, f.count-1)
 }
 
-// changed returns when a file was last written or renamed. Its modification time is not that, but the time in its receipt.
+// changed returns when a file was last written or renamed. Its modification time is the time in its receipt instead.
 func changed(info fs.FileInfo) time.Time {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return time.Unix(st.Ctim.Sec, st.Ctim.Nsec)

@@ -1,5 +1,5 @@
-// Package receive is an event receiver for trying out events: it prints each one as a line. It shows what little a receiver
-// has to do: keep what an event says, then answer, and ignore an ID that it has already seen.
+// Package receive is an event receiver for trying out events: it prints each one as a line. It shows how little a receiver has to
+// do: keep what an event says, then answer, and ignore an ID that it has already seen.
 package receive
 
 import (
@@ -20,7 +20,7 @@ const (
 	// maxIDs is how many IDs are remembered. A receiver that starts jobs would store them with its results.
 	maxIDs      = 10_000
 	requestTime = 10 * time.Second
-	// maxConnections is how many connections there may be at a time. A relay has 32 for a sink at most.
+	// maxConnections is how many connections there may be at a time. A relay uses at most 32 for a sink.
 	maxConnections = 256
 )
 
@@ -59,13 +59,13 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if !r.print(e.ID, line.Bytes()) {
-		http.Error(w, "the event cannot be printed", http.StatusInternalServerError) // it comes again
+		http.Error(w, "the event cannot be printed", http.StatusInternalServerError) // the event will be sent again
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// print prints a line, unless it has the ID already, and reports whether that is done.
+// print prints a line, unless its ID has already been printed, and reports whether that succeeded.
 func (r *Receiver) print(id string, line []byte) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

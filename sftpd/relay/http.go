@@ -18,7 +18,7 @@ const (
 	maxHeaderBytes = 8 << 10
 )
 
-// server returns the server of the status port: /livez and /readyz for the kubelet, /metrics for a Prometheus, and
+// server returns the server of the status port: /livez and /readyz for the kubelet, /metrics for Prometheus, and
 // delivery.StatusPath for the operator. Only the last one reveals why something fails, so only it needs a proof.
 func (r *Relay) server() *http.Server {
 	registry := prometheus.NewRegistry()
@@ -55,7 +55,7 @@ func (r *Relay) status(w http.ResponseWriter, req *http.Request) {
 	_, _ = w.Write(body) //nolint:gosec // sealed, not HTML; an error means that the client is gone
 }
 
-// collector has the metrics of a relay, made from its status.
+// collector collects the metrics of a relay from its status.
 type collector struct{ relay *Relay }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {

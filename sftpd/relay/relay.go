@@ -1,6 +1,6 @@
-// Package relay delivers the events of a listener's pods to its sinks. It runs in a pod of its own, because the daemon opens
-// no connections: it asks the pods for their events (package events), sends them, and tells the pods which ones they need
-// not keep. It stores nothing, so a relay that is killed loses nothing: events whose delivery it has not reported yet are
+// Package relay delivers the events of a listener's pods to its sinks. It runs in a pod of its own, because the daemon opens no
+// connections: it asks the pods for their events (package events), sends them, and tells the pods which ones they no longer need
+// to keep. It stores nothing, so a relay that is killed loses nothing: events whose delivery it has not reported yet are
 // delivered again, with the same id.
 package relay
 
@@ -33,7 +33,7 @@ type Options struct {
 	Status  net.Listener
 	Log     *slog.Logger
 	Version string
-	// Lookup resolves the name of the pods; DNS if nil.
+	// Lookup resolves the name of the pods; nil means DNS.
 	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
@@ -51,7 +51,7 @@ type Relay struct {
 // lookupLogTime is the shortest time between two log lines about failed lookups, which occur every few seconds.
 const lookupLogTime = time.Minute
 
-// sink is a sink of the configuration. pump is nil if it is held.
+// sink is a sink of the configuration. pump is nil if the sink is held.
 type sink struct {
 	delivery.Sink
 	pump   *pump.Pump
@@ -62,7 +62,7 @@ type sink struct {
 	unfiltered counter
 }
 
-// New returns a Relay. A sink that cannot be used is held, with the reason in the status, so that the others do not wait for
+// New returns a Relay. A sink that cannot be used is held, with the reason in the status, so that the other sinks do not wait for
 // it.
 func New(o Options) (*Relay, error) {
 	key, err := events.ParseKey([]byte(o.Config.Key))
@@ -100,7 +100,7 @@ func (r *Relay) newSink(c delivery.Sink) *sink {
 	return s
 }
 
-// wants reports whether an event is for a sink. The pods have chosen by its type.
+// wants reports whether an event is for a sink. The pods have already selected by type.
 func (s *sink) wants(e *pump.Event) bool {
 	if len(s.Users) > 0 && !slices.Contains(s.Users, e.Key) {
 		namespace, _, _ := strings.Cut(e.Key, "/")

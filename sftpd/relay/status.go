@@ -15,7 +15,7 @@ const (
 	// askEvery is the interval at which pods are asked for the state of their events, and askTime bounds one request.
 	askEvery = 10 * time.Second
 	askTime  = 3 * time.Second
-	// askAtOnce is how many are asked at a time.
+	// askAtOnce is how many pods are asked at a time.
 	askAtOnce = 8
 	// maxProblems bounds the problems in a Status.
 	maxProblems = 4
@@ -26,7 +26,7 @@ type counter struct{ n atomic.Uint64 }
 
 func (c *counter) add() uint64 { return c.n.Add(1) }
 
-// board has the last answers of the pods.
+// board holds the last answers of the pods.
 type board struct {
 	mu   sync.Mutex
 	pods map[string]*events.Status // nil for one that does not answer
@@ -60,8 +60,8 @@ func (b *board) note(base string, s *events.Status) {
 	}
 }
 
-// almostFull returns the pods whose events take more than a third of their room. At half of it, a pod refuses uploads of a user
-// to whom all of its events belong.
+// almostFull returns the pods whose events take more than a third of their room. At half, a pod refuses uploads from a user to
+// whom all of its events belong.
 func (b *board) almostFull() map[string]bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -74,7 +74,7 @@ func (b *board) almostFull() map[string]bool {
 	return out
 }
 
-// watchPods asks the pods for the state of their events, until ctx ends.
+// watchPods polls the state of the pods' events until ctx ends.
 func (r *Relay) watchPods(ctx context.Context) {
 	for {
 		var asking sync.WaitGroup

@@ -1,9 +1,8 @@
 // Package reload keeps the configuration in use up to date with a directory.
 //
-// It watches the directory with inotify, where the kubelet replaces the symlink ..data and
-// people edit files, and also polls it every few seconds for what inotify does not report:
-// changes on network file systems, and a directory that is a link or was recreated. What
-// cannot be loaded changes nothing: the last good configuration stays in use.
+// It watches the directory with inotify, where the kubelet replaces the symlink ..data and people edit files, and also polls it
+// every few seconds for what inotify does not report: changes on network file systems, and a directory that is a link or was
+// recreated. A configuration that cannot be loaded changes nothing: the last good one stays in use.
 package reload
 
 import (
@@ -20,7 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// Loader loads a configuration directory, and again when it changes.
+// Loader loads a configuration directory, and reloads it when it changes.
 type Loader struct {
 	// Before, if set, is called with a new configuration before Current returns it. It must not wait.
 	Before func(*snapshot.Snapshot)

@@ -7,9 +7,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// A connection's failed operations have a line each as long as they come no faster than this. People, and programs that
-// look for files, stay below that; beyond it failures are counted, and each kind gets a line with its count every
-// failuresInterval and at the end of the connection.
+// Each of a connection's failed operations gets a line as long as they come no faster than this. People, and programs that look
+// for files, stay below that; beyond it failures are counted, and each kind gets a line with its count every failuresInterval and
+// at the end of the connection.
 const (
 	failuresBurst    = 20
 	failuresRate     = 10 // a second
@@ -23,7 +23,7 @@ type failure struct {
 	status    string
 }
 
-// failures are the failed operations of a connection.
+// failures holds the failed operations of a connection.
 type failures struct {
 	mu      sync.Mutex
 	tokens  float64
@@ -33,7 +33,7 @@ type failures struct {
 	closed  bool
 }
 
-// count reports whether a failure gets a line of its own. If not, it has been counted, and due is called later.
+// count reports whether a failure gets its own line. If not, it has been counted, and due is called later.
 func (f *failures) count(of failure, now time.Time, due func()) (line bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -53,7 +53,7 @@ func (f *failures) count(of failure, now time.Time, due func()) (line bool) {
 	return false
 }
 
-// take returns what has been counted. last is set at the end of the connection: later failures get lines of their own.
+// take returns what has been counted. last is set at the end of the connection: later failures get their own lines.
 func (f *failures) take(last bool) map[failure]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -11,9 +11,8 @@ import (
 // Interval is how often Open.Pass should be called.
 const Interval = openFirst / 2
 
-// Open holds the connections that may have a file open, by when the next line about one of these files is due. A pass checks
-// connections that are due and no others: a file that stays open costs its lines, and nothing in between. It is safe for
-// concurrent use.
+// Open holds the connections that may have a file open, by when the next line about one of these files is due. A pass checks only
+// connections that are due: a file that stays open costs its lines, and nothing in between. It is safe for concurrent use.
 type Open struct {
 	start time.Time // the origin of the openers' times
 
@@ -24,7 +23,7 @@ type Open struct {
 // never is when an opener is due that is not in the queue.
 const never = math.MaxInt64
 
-// Opener is what an Open has of a connection.
+// Opener is the entry of a connection in an Open.
 type Opener struct {
 	open *Open
 	look func(now time.Time) (next time.Time)
@@ -47,7 +46,7 @@ func (o *Open) Of(look func(now time.Time) (next time.Time)) *Opener {
 	return w
 }
 
-// Opened must be called whenever a file has been opened. It costs next to nothing.
+// Opened must be called whenever a file has been opened. It is cheap.
 func (w *Opener) Opened() { w.checkBy(time.Now().Add(openFirst)) }
 
 // End must be called at the end of the connection, which is not checked after that.

@@ -13,8 +13,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// A file that stays open gets a line in the audit log after openFirst, and then every openAgain: what was read and written
-// so far is known even if the process is killed. Files that are copied in seconds only have their line at the end.
+// A file that stays open gets a line in the audit log after openFirst, and then every openAgain: so what was read and written
+// until then is known even if the process is killed. Files that are copied in seconds have only the line at the end.
 const (
 	openFirst = 10 * time.Second
 	openAgain = 5 * time.Minute
@@ -58,7 +58,7 @@ func (r *Reporter) StillOpen(s *sftp.Session, now time.Time) (next time.Time) {
 	return next
 }
 
-// End reports the failures that have no line yet. Later ones get lines of their own.
+// End reports the failures that have no line yet. Later ones get their own lines.
 func (r *Reporter) End() { r.emitCounted(r.failures.take(true)) }
 
 // emitCounted emits an event for each kind of failure that was counted.

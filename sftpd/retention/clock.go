@@ -9,8 +9,8 @@ import (
 const (
 	// tolerance is how far two clocks may differ. It is below config.MinRetentionSeconds.
 	tolerance = 10 * time.Minute
-	// settle is how long a clock has to be steady after a doubt before anything is deleted. That gives people time to notice
-	// an alert.
+	// settle is how long a clock has to be steady after a doubt before anything is deleted. This gives people time to notice an
+	// alert.
 	settle = 24 * time.Hour
 	// lookEvery is how often the clocks are read, and maxGap how much time may have passed between two
 	// readings if no steady clock has measured it: after a reboot, or on another node.
@@ -109,7 +109,7 @@ func (t Trust) Next(now Reading) (Trust, Doubt) {
 	return t, ""
 }
 
-// correct records that the clock has been wrong since it was set back.
+// correct records that the clock was wrong until it was set back.
 func (t *Trust) correct(until, seen time.Time) {
 	if t.Back.IsZero() {
 		return
@@ -127,8 +127,8 @@ func (t *Trust) correct(until, seen time.Time) {
 	}
 }
 
-// Uploaded returns when a file counts as uploaded: the later of when it was made and when it last changed. btime is zero
-// where the file system does not have it.
+// Uploaded returns when a file counts as uploaded: the later of when it was created and when it last changed. btime is zero where
+// the file system does not have it.
 func (t Trust) Uploaded(btime, ctime time.Time) time.Time {
 	at := later(btime, ctime)
 	if len(t.Wrong) == 0 {

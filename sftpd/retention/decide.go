@@ -29,7 +29,7 @@ type Tally struct {
 	Skipped int64
 }
 
-// Deletable is how many files the rule would delete, and their size.
+// Deletable returns how many files the rule would delete, and their size.
 func (t Tally) Deletable() (files, bytes int64) { return t.Due - t.Kept, t.Bytes - t.KeptBytes }
 
 // Counted is a directory that a rule applies to, after its files were counted.
@@ -39,7 +39,7 @@ type Counted struct {
 	Tally
 	// KeepFrom is the time from which files stay because they are the newest, in nanoseconds since 1970.
 	KeepFrom int64
-	// TooLarge is set if not all of it could be counted.
+	// TooLarge is set if the directory could not be counted completely.
 	TooLarge bool
 }
 
@@ -49,11 +49,11 @@ func (c *Counted) addTo(s *config.RetentionStatus) {
 	s.Files, s.Due, s.DueBytes, s.Skipped = s.Files+c.Files, s.Due+files, s.DueBytes+bytes, s.Skipped+c.Skipped
 }
 
-// Circumstances are what a plan depends on in addition to the files.
+// Circumstances holds what a plan depends on in addition to the files.
 type Circumstances struct {
 	// Doubt about the clocks.
 	Doubt Doubt
-	// New is set for a rule that selects different files than in its last run: people see its report first.
+	// New is set for a rule that selects different files than in its last run, so that people see its report first.
 	New bool
 	// Halt is what is wrong with the volume. Detail explains it.
 	Halt   config.RetentionHalt

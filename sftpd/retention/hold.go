@@ -15,8 +15,9 @@ type holds struct {
 	missing string
 }
 
-// resolve finds held directories on a volume. Anyone with write access to a directory can rename it. So one that is no
-// longer in its place may be anywhere in its top-level directory, which is the user's namespace. All of that is held then.
+// resolve finds held directories on a volume. Anyone with write access to a directory can rename it. So one that is no longer in
+// its place may be anywhere in its top-level directory, which is the user's namespace. In that case, all of that directory is
+// held.
 func resolve(volume int, paths []string) (holds, error) {
 	h := holds{ids: map[identity]bool{}}
 	for _, path := range paths {

@@ -13,7 +13,7 @@ import (
 )
 
 // List counts what each rule of a volume would delete now, and passes at most limit of the files of each rule to found. It
-// deletes and writes nothing, and needs neither a lock nor the right to write.
+// deletes and writes nothing, and needs neither a lock nor write permission.
 func List(ctx context.Context, v Volume, limit int, found func(event.FileExpired) error) ([]config.RetentionStatus, error) {
 	dir, err := openVolume(v.Path)
 	if err != nil {
@@ -70,5 +70,5 @@ func (r *run) list(ctx context.Context, v Volume, limit int, found func(event.Fi
 	return status, nil
 }
 
-// errEnough ends a walk that has found enough.
+// errEnough ends a walk that has found enough files.
 var errEnough = errors.New("enough")

@@ -16,8 +16,8 @@ func leftover(name string) bool {
 	return vfs.Staged(name) && !strings.HasPrefix(name, ownPrefix) || leftoverOfProbe.MatchString(name)
 }
 
-// matches reports whether a rule with these patterns applies to files with a name. The daemon's own files belong to no user,
-// and those that NFS clients create stand for files that were removed while open.
+// matches reports whether a rule with these patterns applies to files with a name. The daemon's own files belong to no user, and
+// files that NFS clients create stand for files that were removed while open.
 func matches(patterns []string, name string) bool {
 	if vfs.Internal(name) || strings.HasPrefix(name, ".nfs") {
 		return false
@@ -50,7 +50,7 @@ func glob(pattern, name string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// width is the length of the first character, in bytes.
+// width returns the length of the first character, in bytes.
 func width(s string) int {
 	for i := range s {
 		if i > 0 {

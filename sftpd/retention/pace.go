@@ -14,7 +14,7 @@ const (
 	maxPause = 5 * time.Second
 )
 
-// pace makes a run work a fifth of the time, which leaves the volume and the processor to transfers during the rest. It
+// pace makes a run work for a fifth of the time, which leaves the volume and the processor to transfers during the rest. It
 // adapts to slow volumes, because the pause is proportional to the time of the work.
 type pace struct {
 	steps int

@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// quietTime is longer than a session can go without a request: limits.idleTimeoutSeconds is a day at most.
+// quietTime is longer than a session can go without a request: limits.idleTimeoutSeconds is at most a day.
 const quietTime = 25 * time.Hour
 
 // Directory is a directory that a rule applies to.

@@ -19,9 +19,9 @@ import (
 const (
 	// tick is how often the runner checks what is due.
 	tick = time.Minute
-	// busyAgain is after how long a volume that another daemon works on is tried again.
+	// busyAgain is how long to wait before trying again a volume that another daemon is working on.
 	busyAgain = 10 * time.Minute
-	// failedAgain is after how long a volume that failed is tried again.
+	// failedAgain is how long to wait before trying again a volume that failed.
 	failedAgain = 10 * time.Minute
 )
 
@@ -49,7 +49,7 @@ type known struct {
 	result []config.RetentionStatus
 }
 
-// New returns a Runner for the volumes that a function returns. It emits an event.FileExpired for each file.
+// New returns a Runner for the volumes that volumes returns. It emits an event.FileExpired for each file.
 func New(volumes func() []Volume, emit func(event.Event), log *slog.Logger) *Runner {
 	r := &Runner{volumes: volumes, emit: emit, log: log, wake: make(chan struct{}, 1), known: map[string]*known{}}
 	r.visit = r.visitVolume
@@ -60,12 +60,12 @@ func New(volumes func() []Volume, emit func(event.Event), log *slog.Logger) *Run
 func (r *Runner) Wake() {
 	select {
 	case r.wake <- struct{}{}:
-	default: // it is about to
+	default: // a check is already pending
 	}
 }
 
-// Run visits volumes after a delay, until ctx ends. It does not wait for visits that are still in progress, because a volume may hang: they
-// end soon if it does not.
+// Run visits volumes after a delay, until ctx ends. It does not wait for visits that are still in progress: a volume may hang, and
+// otherwise they end soon.
 func (r *Runner) Run(ctx context.Context, delay time.Duration) {
 	if sleep(ctx, delay) != nil {
 		return
@@ -129,7 +129,7 @@ func (r *Runner) attend(ctx context.Context, k *known, v *Volume) {
 	r.Wake() // the configuration may have changed meanwhile
 }
 
-// results returns what is shown about a volume. A rule without a result is shown only if it cannot run.
+// results returns what is shown about a volume. A rule without a result appears only if it cannot run.
 func results(v *Volume, rules map[string]ruleState, err error) []config.RetentionStatus {
 	var out []config.RetentionStatus
 	for _, rule := range v.rules() {

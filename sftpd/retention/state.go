@@ -32,7 +32,7 @@ const (
 	maxState = 256 << 10
 )
 
-// state is what is known about a volume. It is kept on the volume, so that another pod continues with it.
+// state is what is known about a volume. It is kept on the volume, so that another pod can continue with it.
 type state struct {
 	Version int   `json:"version"`
 	Clock   Trust `json:"clock"`
@@ -42,7 +42,7 @@ type state struct {
 
 const stateVersion = 1
 
-// ruleState is the last run of a rule.
+// ruleState describes the last run of a rule.
 type ruleState struct {
 	// Selection is a digest of the part of the rule that selects files, and Rule a digest of all of it.
 	Selection string                 `json:"selection"`
@@ -64,7 +64,7 @@ func digest(v any) string {
 	return hex.EncodeToString(sum[:length])
 }
 
-// errBusy: another daemon works on the volume.
+// errBusy: another daemon is working on the volume.
 var errBusy = errors.New("another daemon is working on the volume")
 
 // errNoLocks: the volume does not support locks, so another daemon could work on it at the same time.
@@ -140,7 +140,7 @@ func (p *place) clock() (Reading, error) {
 	return Reading{Wall: time.Now().UTC(), Volume: time.Unix(st.Ctim.Unix()).UTC(), Boot: bootID(), Since: sinceBoot()}, nil
 }
 
-// futimens is futimens(3): the kernel takes a descriptor without a path.
+// futimens calls futimens(3): the kernel accepts a descriptor without a path.
 func futimens(fd int, times []unix.Timespec) error {
 	return unix.UtimesNanoAt(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), times, 0)
 }

@@ -47,7 +47,7 @@ func (v *Volume) rules() []config.RetentionRule {
 		Name:               config.StaleUploads,
 		RetentionDirectory: config.RetentionDirectory{Volume: v.Name, Scope: config.RetentionOfVolume},
 		DeleteAfterSeconds: int64(v.StaleUploads / time.Second), Mode: config.RetentionEnforce,
-		// A leftover is of no use to anyone, so only their number is bounded.
+		// Leftovers are of no use to anyone, so only their number is bounded.
 		MaxFiles: maxEntries, MaxPercent: 100, //nolint:mnd // all
 	}
 	return append([]config.RetentionRule{builtIn}, v.Rules...)
@@ -157,7 +157,7 @@ func (v *visit) apply(ctx context.Context, rule config.RetentionRule, h *holds) 
 	return status, nil
 }
 
-// tell records in a status what the run did, and how it ended. It returns an error that is not to be shown.
+// tell records in a status what the run did, and how it ended. It returns an error that must not be shown.
 func (r *run) tell(status *config.RetentionStatus, err error) error {
 	status.Deleted, status.InUse, status.Failed = r.deleted, r.inUse, r.failed
 	if r.lastErr != nil && status.Message == "" {
@@ -172,7 +172,7 @@ func (r *run) tell(status *config.RetentionStatus, err error) error {
 	return nil
 }
 
-// halt returns how an error that ended a run is shown, or "" if it was the end of the daemon.
+// halt returns how an error that ended a run is shown, or "" if the daemon was shutting down.
 func halt(err error) config.RetentionHalt {
 	switch {
 	case errors.Is(err, errTooLong):

@@ -30,7 +30,7 @@ type entry struct {
 	attributes
 }
 
-// path of the entry beneath the volume.
+// path returns the path of the entry beneath the volume.
 func (e *entry) path() string { return join(e.dirPath, e.name) }
 
 func join(dir, name string) string {
@@ -50,7 +50,7 @@ type walk struct {
 	wanted func(name string) bool
 	// visit is called for each regular file with such a name.
 	visit func(*entry) error
-	// empty, unless it is nil, is called for each directory without entries below the first one.
+	// empty, unless it is nil, is called for each empty directory below the first one.
 	empty func(parent, dir *entry) error
 	// most is how many entries may be read.
 	most int64
@@ -78,7 +78,7 @@ func (w *walk) from(ctx context.Context, path string) error {
 	return err
 }
 
-// skip counts a directory that cannot be opened. An error that is not about this directory only ends the walk.
+// skip counts a directory that cannot be opened. An error that concerns more than this directory ends the walk.
 func (w *walk) skip(err error) error {
 	switch {
 	case errors.Is(err, unix.ENOENT): // it was removed

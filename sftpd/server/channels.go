@@ -40,7 +40,7 @@ func (c *conn) serveChannels(ctx context.Context, sc handshake.Connection) {
 		case r, ok := <-requests:
 			switch {
 			case !ok:
-				requests = nil // channels end, too
+				requests = nil // channels also end
 			case r.WantReply && r.Type == hostproof.Request:
 				c.proveHostKeys(ctx, p, r)
 			case r.WantReply:

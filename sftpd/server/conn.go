@@ -39,12 +39,12 @@ type conn struct {
 	handshake *handshake.Handshake
 	// settings are set once, by sessions.admit, and nil before.
 	settings *settings
-	// account is the user's, set with settings. described is how events describe the session, set after that.
+	// account is the account of the user, set with settings. described is how events describe the session, set after that.
 	account   *peruser.Account
 	described *event.Connection
-	// directories are the user's, set with described.
+	// directories holds the user's directories, set with described.
 	directories *directories.Directories
-	// report emits what the session's files are used for, set with described.
+	// report emits events about the session's files, set with described.
 	report *report.Reporter
 	// opener is notified of files that are opened. It is set along with described.
 	opener *report.Opener
@@ -54,9 +54,9 @@ type conn struct {
 	cancel    context.CancelFunc
 	endOnce   sync.Once
 	endReason atomic.Pointer[event.Reason] // why the daemon closed it, nil while it has not
-	// revoked is set if the end has an audit line of its own.
+	// revoked is set if the end has its own audit record.
 	revoked atomic.Bool
-	// watch ends it when its time is over.
+	// watch ends the session when its time is over.
 	watch *sweep.Watch
 
 	// working counts the goroutines of channels.
@@ -86,7 +86,7 @@ func newConn(s *Server, raw net.Conn) *conn {
 	return c
 }
 
-// serve is the goroutine of the connection.
+// serve runs in the goroutine of the connection.
 func (c *conn) serve(s *snapshot.Snapshot) {
 	c.server.emit(event.ConnectionOpened{})
 	defer func() {
@@ -144,8 +144,7 @@ func (c *conn) Panicked(v any) {
 	}
 }
 
-// abort closes a connection without a login. The first reason given is logged and counted
-// when its goroutine ends.
+// abort closes a connection without a login. The first reason given is logged and counted when the connection's goroutine ends.
 func (c *conn) abort(reason event.Reason) { c.endOnce.Do(func() { c.close(reason) }) }
 
 // End closes a session. The first reason given is logged.
@@ -156,7 +155,7 @@ func (c *conn) End(reason event.Reason) {
 	})
 }
 
-// revoke is like End, but also writes an audit line of its own before the logout's.
+// revoke is like End, but also writes an audit record before that of the logout.
 func (c *conn) revoke(reason event.Reason) {
 	c.endOnce.Do(func() {
 		c.revoked.Store(true)
@@ -181,7 +180,7 @@ func (c *conn) closed() event.Reason {
 	return ""
 }
 
-// LastActivity returns when the client last asked for something. Keepalives do not count.
+// LastActivity returns when the client last made a request. Keepalives do not count.
 func (c *conn) LastActivity() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -41,7 +41,8 @@ func noteCertificate(d *event.Connection, c *auth.Certificate) {
 	}
 }
 
-// describeAttempt returns the description of a connection without a completed login. refused is the step that was, "" for none.
+// describeAttempt returns the description of a connection without a completed login. refused is the step that was refused, "" for
+// none.
 func (l *login) describeAttempt(refused factor.Step) *event.Connection {
 	d := l.describe()
 	noteCertificate(d, l.attempts.Certificate())

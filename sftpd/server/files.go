@@ -107,7 +107,8 @@ func (s *Server) reportOpen() {
 	}
 }
 
-// reportOpen writes the lines that are due about open files, and returns when the next one is, the zero time for no open file.
+// reportOpen writes the lines that are due about open files, and returns when the next one is due, the zero time if no file is
+// open.
 func (c *conn) reportOpen(now time.Time) (next time.Time) {
 	defer func() { c.Panicked(recover()) }()
 	var open []*sftp.Session

@@ -28,7 +28,7 @@ type login struct {
 	name *string
 }
 
-// farewells are sent to a client that had valid credentials but was not admitted. The user may know all of it.
+// farewells are sent to a client that had valid credentials but was not admitted. They may be shown to the user.
 var farewells = map[event.Reason]string{
 	event.MaxConnectionsOfUser: "this user already has the maximum number of connections; close one and try again",
 	event.NamespaceConnections: "the users of this namespace already have the maximum number of connections; close one and try again",
@@ -36,8 +36,8 @@ var farewells = map[event.Reason]string{
 	event.ChangedDuringLogin:   "the login has changed in the meantime; try again",
 }
 
-// logIn performs the SSH handshake and registers the session. If it returns false, the client has
-// been told and everything has been logged.
+// logIn performs the SSH handshake and registers the session. If it returns false, the client has been informed and everything
+// has been logged.
 func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn) (handshake.Connection, bool) {
 	settings := s.Listener.Authentication
 	deadline := time.Now().Add(settings.LoginGrace())
@@ -56,10 +56,10 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	g := auth.GrantOf(sc.Permissions)
 	if reason := c.server.sessions.admit(c, g, time.Now()); reason != "" {
 		l.notAdmitted(g, reason)
-		h.Dismiss(sc, farewells[reason]) // until then it counts as one in progress
+		h.Dismiss(sc, farewells[reason]) // until then it counts as a login in progress
 		return handshake.Connection{}, false
 	}
-	c.watch.Begin() // from now on: its time may be over before the log has accepted its line
+	c.watch.Begin() // the session's time may be over before the log has accepted its line
 	for _, k := range g.Keys {
 		// A certificate login does not count as use of the user's own key: it did not need
 		// that key, and a CA can certify any number of keys.

@@ -24,8 +24,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// reservedDescriptors are for what does not belong to users: the health port's connections, and the process's own, such as
-// standard streams, listeners, configuration files being read, trace exports and volume checks.
+// reservedDescriptors is the number of descriptors for what does not belong to users: the health port's connections, and the
+// process's own, such as standard streams, listeners, configuration files being read, trace exports and volume checks.
 const reservedDescriptors = health.MaxConnections + 32
 
 // Options configure a server. Events, Blocked, KeyUse, Processors and Adjust are optional.
@@ -38,10 +38,10 @@ type Options struct {
 	Events event.Sink
 	// Journal returns what records a connection's uploads, nil if nothing does. A nil Journal records nothing.
 	Journal func(*event.Connection) vfs.Journal
-	// Blocked returns for how long the audit log has not accepted a line, 0 for less than a few seconds. While it is blocked,
-	// logins fail, and sessions wait.
+	// Blocked returns how long the audit log has not accepted a line, 0 for less than a few seconds. While it is blocked, logins
+	// fail, and sessions wait.
 	Blocked func() time.Duration
-	// KeyUse tracks when keys were last used, who has seen host-key proofs, and whose logins were refused.
+	// KeyUse tracks when keys were last used, which users have seen host-key proofs, and whose logins were refused.
 	KeyUse *keyuse.Tracker
 	// Log is the daemon's own log.
 	Log *slog.Logger
@@ -51,7 +51,7 @@ type Options struct {
 	Adjust func(*Server)
 }
 
-// Server serves SFTP. Its life cycle is that of an http.Server: Serve, then Shutdown.
+// Server serves SFTP. It has the life cycle of an http.Server: Serve, then Shutdown.
 type Server struct {
 	Options
 	admission   *admission.Admission
@@ -123,7 +123,7 @@ func (s *Server) fewDescriptors(current *snapshot.Snapshot) {
 	}
 }
 
-// Connections returns the number of open connections, logins in progress included.
+// Connections returns the number of open connections, including logins in progress.
 func (s *Server) Connections() int { return s.admission.Connections() }
 
 // Sessions returns the number of connections that are logged in.

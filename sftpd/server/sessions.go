@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
 )
 
-// sessions are the connections that are logged in, and the configuration that applies to them.
+// sessions holds the connections that are logged in, and the configuration that applies to them.
 type sessions struct {
 	current func() *snapshot.Snapshot
 
@@ -61,9 +61,9 @@ func (s *sessions) join(c *conn, g *auth.Grant, now time.Time) event.Reason {
 }
 
 // share returns how many sessions a user's namespace may have. Without a limit of its own, that is as many as are still free:
-// then one namespace gets at most half of all, two that want all get a third each, and there is always room for one that has
-// none. A fixed share, such as a half, would let two namespaces keep a third out. Logins in progress do not count here, because
-// they make room for new ones.
+// then one namespace gets at most half of all, two that want as many as possible get a third each, and there is always room for a
+// namespace that has none. A fixed share, such as half, would let two namespaces keep out a third one. Logins in progress do not
+// count here, because they make room for new ones.
 func (s *sessions) share(current *snapshot.Snapshot, u *snapshot.User) int {
 	switch most := s.most(current); {
 	case u.MaxNamespaceConnections > 0:
@@ -75,7 +75,7 @@ func (s *sessions) share(current *snapshot.Snapshot, u *snapshot.User) int {
 	}
 }
 
-// leave is called at the end of a connection, whether or not it was logged in.
+// leave must be called at the end of a connection, whether or not it was logged in.
 func (s *sessions) leave(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,8 +94,7 @@ func release(counts map[string]int, of string) {
 	}
 }
 
-// revoke returns the sessions that a configuration does not permit. The others use its
-// users from now on.
+// revoke returns the sessions that a configuration does not permit. The others use its users from now on.
 func (s *sessions) revoke(next *snapshot.Snapshot, now time.Time) map[*conn]event.Reason {
 	s.mu.Lock()
 	defer s.mu.Unlock()

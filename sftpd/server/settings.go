@@ -25,7 +25,7 @@ type settings struct {
 	receipts vfs.Mount
 	// software is fixed: the identification sent to the client.
 	software string
-	// user is live: when its and its keys' validity ends. It is guarded by sessions.
+	// user is live: it says when the validity of the user and its keys ends. It is guarded by sessions.
 	user *snapshot.User
 }
 
@@ -51,7 +51,7 @@ func newSettings(s *snapshot.Snapshot, u *snapshot.User, g *auth.Grant) *setting
 // receiptsPath is where users find their receipts.
 const receiptsPath = "/.receipts"
 
-// receiptsOf returns where a user's receipts are shown. A directory of the user's in the same place hides them.
+// receiptsOf returns where a user's receipts are shown. If the user has a directory in the same place, it hides the receipts.
 func receiptsOf(s *snapshot.Snapshot, account string, mounts []vfs.Mount) vfs.Mount {
 	for _, m := range mounts {
 		if m.Path == receiptsPath || strings.HasPrefix(m.Path, receiptsPath+"/") {

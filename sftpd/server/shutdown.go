@@ -31,6 +31,6 @@ func (s *Server) draining() (all []drain.Session) {
 func (s *Server) Close() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = s.Shutdown(ctx) // only ctx's error, which is known
+	_ = s.Shutdown(ctx) // the only error is ctx's, which is known
 	return nil
 }

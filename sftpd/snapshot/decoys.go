@@ -22,9 +22,8 @@ type decoys struct {
 	upTo   []uint64
 }
 
-// newDecoys derives its secret from the first host key: it is the same on all pods of an
-// endpoint and across restarts, because otherwise a name whose time changes would be known
-// not to exist. Upcoming keys and renewed certificates do not change it.
+// newDecoys derives its secret from the first host key: it is the same on all pods of an endpoint and across restarts, because
+// otherwise a name whose time changes would evidently not exist. Upcoming keys and renewed certificates do not change it.
 func newDecoys(hostKey []byte, users map[string]*User) decoys {
 	d := decoys{key: keyed(hostKey, "decoys")}
 	counts, byCost := map[string]uint64{}, map[string]password.Hash{}
@@ -56,7 +55,7 @@ func (s *Snapshot) Decoy(username string) password.Hash {
 	return d.hashes[slices.IndexFunc(d.upTo, func(end uint64) bool { return at < end })]
 }
 
-// choice is a number below total for a login name, and grows with the total.
+// choice returns a number below total for a login name, which grows with the total.
 func choice(key []byte, username string, total uint64) uint64 {
 	high, _ := bits.Mul64(binary.BigEndian.Uint64(keyed(key, username)), total)
 	return high

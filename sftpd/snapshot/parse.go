@@ -15,7 +15,7 @@ import (
 type part struct {
 	logins   []login
 	rejected []config.Rejection
-	// namespace is the first user's. several says whether any other user has a different one.
+	// namespace is the first user's. several is set if any other user has a different one.
 	namespace string
 	several   bool
 }
@@ -95,7 +95,7 @@ type guest struct {
 
 const (
 	// stint is how long a guest works before it leaves the processor, if that is the only one, and leave is the minimum time for
-	// which it does so.
+	// which it leaves it.
 	stint = 2 * time.Millisecond
 	leave = 100 * time.Microsecond
 )

@@ -7,7 +7,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// refused are the users who are known and cannot log in.
+// refused holds the users who are known but cannot log in.
 type refused struct {
 	names map[string]*config.RefusedUser
 	uids  map[string]*config.RefusedUser

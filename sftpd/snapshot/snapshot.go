@@ -43,7 +43,7 @@ type Snapshot struct {
 	parts          map[string]*part // the shards by their digests
 	users          map[string]*User
 	uids           map[string]struct{}
-	eventSinks     map[string][]string // by account; only those who have some
+	eventSinks     map[string][]string // by account; only accounts that have some
 	revoked        revocations
 	refused        refused
 	decoys         decoys
@@ -61,7 +61,7 @@ func Build(files *config.Files, before *Snapshot, now time.Time) (*Snapshot, err
 	}
 	lapsed := crypto
 	if files.Listener.CryptoPolicyNotAfter != nil {
-		// Check now, before it is too late: the following policy must support a host key.
+		// Check this now, before it is too late: the policy that follows must support a host key.
 		if lapsed, err = newCrypto(cryptopolicy.Default, files); err != nil {
 			return nil, fmt.Errorf("after cryptoPolicyNotAfter: %w", err)
 		}
@@ -125,14 +125,13 @@ func (s *Snapshot) HasUser(uid string) bool {
 	return ok
 }
 
-// CodesVolume is the directory of the volume on which daemons share which codes were used,
-// "" for a single daemon.
+// CodesVolume returns the directory of the volume on which daemons share the used codes, "" for a single daemon.
 func (s *Snapshot) CodesVolume() string {
 	v, _ := s.Listener.Volume(s.Listener.Authentication.SharedCodes)
 	return v.Path
 }
 
-// Users is the number of users who can log in.
+// Users returns the number of users who can log in.
 func (s *Snapshot) Users() int { return len(s.users) }
 
 // Offers reports whether the endpoint offers a method, config.MethodPublicKey or

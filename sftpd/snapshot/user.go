@@ -26,7 +26,7 @@ type User struct {
 	Namespace string
 	// Methods are the combinations of factors, each of which logs in.
 	Methods factor.Set
-	// Password, nil for none.
+	// Password of the user, nil for none.
 	Password *Password
 	// TOTP is the key of an authenticator app; its zero value is none.
 	TOTP totp.Key
@@ -69,7 +69,7 @@ type Mount struct {
 	Access string
 	// ListNames lets a WriteOnly or CreateOnly directory be listed.
 	ListNames bool
-	// IgnoreAttributes makes changes of attributes succeed without effect.
+	// IgnoreAttributes makes changes to attributes succeed without effect.
 	IgnoreAttributes bool
 }
 

@@ -9,8 +9,8 @@ import (
 // maxWritten bounds the directories of a volume that Written returns.
 const maxWritten = 16
 
-// Written returns the volumes that some user may write to, by directory, each with the first directories on it that users write
-// to.
+// Written returns the volumes that at least one user may write to, by directory, each with the first directories on it that users
+// write to.
 func (s *Snapshot) Written() map[string][]string {
 	out := map[string][]string{}
 	for _, u := range s.users {

@@ -26,7 +26,7 @@ type Options struct {
 	Prepare func() (serve func() (status uint32), ok bool)
 	// Unused is how long the channel may be open without a subsystem.
 	Unused time.Duration
-	// Refused is called for programs that were refused, and for a channel without a subsystem.
+	// Refused is called for a program that was refused, and for a channel without a subsystem.
 	Refused func(event.Reason)
 	// Panicked is called with what Prepare's function panicked with, nil if it did not.
 	Panicked func(v any)
@@ -53,7 +53,7 @@ func Serve(ctx context.Context, ch ssh.Channel, requests <-chan *ssh.Request, o 
 		if !ok && startsProgram(r.Type) {
 			o.Refused(event.RequestRefused)
 		}
-		_ = r.Reply(ok, nil) // which sends no reply if none is wanted; a broken connection ends the loop
+		_ = r.Reply(ok, nil) // sends no reply if none is wanted; a broken connection ends the loop
 		if ok {
 			unused.Stop()
 			done = make(chan struct{})

@@ -10,9 +10,8 @@ import (
 // validity, may be noticed.
 const Interval = 200 * time.Millisecond
 
-// StallTimeout is how long a client may stall, that is, read less than a channel packet of
-// an answer. TCP gives a silent peer three minutes; a suspended client has usually asked
-// for less than fits its windows, and does not count.
+// StallTimeout is how long a client may stall, that is, read less than a channel packet of an answer. TCP gives a silent peer
+// three minutes; a suspended client has usually requested less than fits its windows, and does not count.
 const StallTimeout = 2 * time.Minute
 
 // Session is a session that is watched. None of its methods may block: not on a log, a volume, or a lock that is held
@@ -22,7 +21,7 @@ type Session interface {
 	State(now time.Time) State
 	// Apply carries out a plan.
 	Apply(p Plan)
-	// LastActivity returns when the client last asked for something.
+	// LastActivity returns when the client last made a request.
 	LastActivity() time.Time
 	// Stalled reports whether the client has not read an answer for that long; with 0, whether one is being sent.
 	Stalled(d time.Duration) bool
@@ -32,10 +31,10 @@ type Session interface {
 
 // State is what the end of a session depends on, besides the idle timeout.
 type State struct {
-	// Over is why its user or key is no longer entitled to it, or "", and then Left is for how much longer they are.
+	// Over is why its user or key is no longer entitled to it. If Over is "", Left is how much longer they are.
 	Over event.Reason
 	Left time.Duration
-	// LastActivity is when the client last asked for something.
+	// LastActivity is when the client last made a request.
 	LastActivity time.Time
 	// UntilRekey is the time until the next key exchange is due.
 	UntilRekey time.Duration
@@ -88,7 +87,7 @@ func New(idleTimeout func() time.Duration) *Sweep {
 	}
 }
 
-// LookAtAll makes the next pass check all sessions: what their ends depend on may have changed.
+// LookAtAll makes the next pass check all sessions, because what determines their end may have changed.
 func (s *Sweep) LookAtAll() { s.deadlines.all() }
 
 // Pass ends the sessions whose time is over and those that do not read their answers, and returns how many others are active.
@@ -121,7 +120,7 @@ func (s *Sweep) look(w *Watch, now time.Time, clock time.Duration) {
 	}
 }
 
-// busy returns how many sessions have asked for something recently. It ends those that do not read their answers.
+// busy returns how many sessions have made a request recently. It ends those that do not read their answers.
 func (s *Sweep) busy(now time.Time) (n int) {
 	for _, w := range s.activity.list() {
 		if s.isBusy(w, now) {
@@ -138,11 +137,11 @@ func (s *Sweep) isBusy(w *Watch, now time.Time) bool {
 		w.session.Apply(Plan{End: event.ClientNotReading})
 	case now.Sub(w.session.LastActivity()) < 2*Interval:
 		return true
-	case w.session.Stalled(0): // it may become so
+	case w.session.Stalled(0): // the client may begin to stall
 		return false
 	}
 	s.activity.remove(w)
-	if w.session.Stalled(0) { // a write that began meanwhile
+	if w.session.Stalled(0) { // a write that began in the meantime
 		w.Touch()
 	}
 	return false

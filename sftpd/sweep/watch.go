@@ -34,7 +34,7 @@ func (w *Watch) Begin() {
 	w.sweep.deadlines.at(w, 0)
 }
 
-// Touch must be called whenever something is received or about to be sent. It costs next to nothing.
+// Touch must be called whenever something is received or about to be sent. It is cheap.
 func (w *Watch) Touch() {
 	if !w.active.Load() && w.active.CompareAndSwap(false, true) {
 		w.sweep.activity.add(w)
@@ -54,7 +54,7 @@ func (w *Watch) survived(v any) {
 	}
 }
 
-// activity has the active sessions: only those need frequent checks.
+// activity holds the active sessions: only those need frequent checks.
 type activity struct {
 	mu  sync.Mutex
 	all map[*Watch]struct{}

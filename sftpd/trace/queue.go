@@ -10,7 +10,7 @@ const (
 	enough = maxQueued / 2
 )
 
-// batch has encoded spans, separated by commas.
+// batch holds encoded spans, separated by commas.
 type batch struct {
 	spans int
 	data  []byte

@@ -128,7 +128,7 @@ func spanOfTransfer(e event.Transfer) *span {
 	return s.below(e.Connection)
 }
 
-// address adds an address and its port. If it is not TCP, it has neither.
+// address adds an address and its port. If the connection is not TCP, there is neither.
 func (s *span) address(address, port, addrPort string) {
 	a, err := netip.ParseAddrPort(addrPort)
 	if err != nil {

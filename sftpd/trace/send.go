@@ -80,7 +80,7 @@ func (x *Exporter) finish(result string) {
 	x.sending = batch{}
 }
 
-// retryable are the responses after which OTLP clients retry ("Retryable Response Codes").
+// retryable reports whether OTLP clients retry after this response ("Retryable Response Codes").
 func retryable(status int) bool {
 	switch status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -103,7 +103,7 @@ func (x *Exporter) post(ctx context.Context, t *target) (status int, after time.
 		return 0, 0, err
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // the code says it all
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // the code is enough
 	return resp.StatusCode, retryAfter(resp.Header.Get("Retry-After")), nil
 }
 

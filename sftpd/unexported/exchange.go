@@ -7,11 +7,11 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// KeyExchange is a key exchange that x/crypto may be in. While it is, x/crypto queues 64 packets to be sent, and blocks the
-// sender of the next. Its reader sends packets as well, such as the answer to the end of a channel. When it has to wait, the
-// client's SSH_MSG_KEXINIT is not read if more than 16 packets come before it, and the connection hangs. A distant client
-// sends that many before it learns of the exchange. So what the daemon sends and consumes for files waits for the end of the
-// exchange before x/crypto's queue is full.
+// KeyExchange is a key exchange that x/crypto may be in. During one, x/crypto queues 64 packets to be sent, and blocks the sender
+// of the next. Its reader also sends packets, such as the answer to the end of a channel. When it has to wait, the client's
+// SSH_MSG_KEXINIT is not read if more than 16 packets come before it, and the connection hangs. A distant client sends that many
+// before it learns of the exchange. So what the daemon sends and consumes for files waits for the end of the exchange before
+// x/crypto's queue is full.
 type KeyExchange struct {
 	mu     *sync.Mutex
 	ended  *sync.Cond

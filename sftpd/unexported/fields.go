@@ -7,7 +7,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// hidden is a field of the transport of a connection, the zero value if there is none.
+// hidden returns a field of the transport of a connection, the zero value if there is none.
 func hidden[T any](peer ssh.ConnMetadata, name string) T {
 	at := address(field(field(reflect.ValueOf(peer), "transport"), name))
 	if !at.IsValid() {

@@ -14,39 +14,39 @@ const maxKeysLogged = 16
 // Attempts are the credentials of a login that were refused. The zero value is a login without any.
 type Attempts struct {
 	refusals int
-	// repeated counts keys among them that had succeeded before in this login: for each
-	// factor, a client with several keys offers them from the first one on.
+	// repeated counts keys among them that had already succeeded in this login: for each factor, a client with several keys offers
+	// them again starting with the first.
 	repeated int
 	keys     []string     // fingerprints that were offered and refused
 	keyIssue event.Reason // of the last one
 	keyUsers []string     // login names that they were for
-	known    []string     // those of them that are refused, and whose own key was offered
+	known    []string     // those of them that are suspended or expired, and whose own key was offered
 	// certificate is the certificate of the last one, nil for none, and certified its key.
 	certificate *auth.Certificate
 	certified   string
 }
 
-// Keys are the fingerprints of the keys that were refused, at most 16.
+// Keys returns the fingerprints of the keys that were refused, at most 16.
 func (a *Attempts) Keys() []string { return a.keys }
 
-// Certificate is the certificate of the last refused key, nil for none.
+// Certificate returns the certificate of the last refused key, nil for none.
 func (a *Attempts) Certificate() *auth.Certificate { return a.certificate }
 
-// KeyUsers are the login names that are penalized for the keys if the login fails: all that they were offered
-// for, except one that is suspended or expired and whose own key was among them. A former partner that keeps
-// trying is not scanning, and others may share its address.
+// KeyUsers returns the login names that are penalized for the keys if the login fails: all that they were offered for, except one
+// that is suspended or expired and whose own key was among them. A former partner that keeps trying is not scanning, and others
+// may share its address.
 func (a *Attempts) KeyUsers() []string {
 	return slices.DeleteFunc(slices.Clone(a.keyUsers), func(name string) bool { return slices.Contains(a.known, name) })
 }
 
-// Costs reports whether a refusal penalizes its user's source at once.
+// Costs reports whether a refusal penalizes its user's source immediately.
 func Costs(r auth.Refusal) bool {
 	// Neither is the client's fault.
 	return r.Reason != event.PasswordQueueFull && r.Reason != event.CodeOlderThanServer
 }
 
-// Gather records a refused credential, and reports whether it is only logged when the login ends, which is so
-// for keys: a client with an agent offers them one after another and usually ends up with the right one.
+// Gather records a refused credential, and reports whether it is logged only when the login ends, as is done for keys: a client
+// with an agent offers them one after another and usually ends up with the right one.
 func (a *Attempts) Gather(r auth.Refusal) bool {
 	a.refusals++
 	if r.Reason == event.KeyUsedBefore {
@@ -73,8 +73,8 @@ func (a *Attempts) Gather(r auth.Refusal) bool {
 	return true
 }
 
-// reason returns why a client that exchanged keys did not log in, "" if each refusal has its line. noneLeft is set
-// if it had no tries left, and partial if a factor succeeded.
+// reason returns why a client that exchanged keys did not log in, "" if each refusal has its own line. noneLeft is set if it had
+// no tries left, and partial if a factor succeeded.
 func (a *Attempts) reason(noneLeft, partial bool) event.Reason {
 	switch {
 	case a.keyIssue == event.BadSignature:

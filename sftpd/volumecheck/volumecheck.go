@@ -54,7 +54,7 @@ type state struct {
 	asked   time.Time // while busy
 }
 
-// New returns a Checker for the volumes that a function returns.
+// New returns a Checker for the volumes that volumes returns.
 func New(volumes func() []Volume, log *slog.Logger) *Checker {
 	return &Checker{volumes: volumes, log: log, wake: make(chan struct{}, 1), check: vfs.CheckWritable, states: map[string]*state{}}
 }
@@ -63,7 +63,7 @@ func New(volumes func() []Volume, log *slog.Logger) *Checker {
 func (c *Checker) Wake() {
 	select {
 	case c.wake <- struct{}{}:
-	default: // it is about to
+	default: // a check is already pending
 	}
 }
 

@@ -8,16 +8,16 @@ import (
 	"fmt"
 )
 
-// Digest is the SHA-256 of data in lower-case hexadecimal.
+// Digest returns the SHA-256 of data in lower-case hexadecimal.
 func Digest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
 
-// HostKeyFile is the name of the i-th host key's file.
+// HostKeyFile returns the name of the i-th host key's file.
 func HostKeyFile(i int) string { return fmt.Sprintf("%s%d", hostKeyPrefix, i) }
 
-// ShardFile is the name of the i-th shard's file.
+// ShardFile returns the name of the i-th shard's file.
 func ShardFile(i int) string { return fmt.Sprintf("%s%02d%s", shardPrefix, i, shardSuffix) }
 
 // EncodeUser returns a user's line in a shard, with the newline. Equal users give

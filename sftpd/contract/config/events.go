@@ -52,8 +52,8 @@ type Events struct {
 	MaxAgeSeconds int64 `json:"maxAgeSeconds,omitempty"`
 	// WhenFull is WhenFullBlock or WhenFullDropOldest; empty stands for the first.
 	WhenFull string `json:"whenFull,omitempty"`
-	// TemporaryNames are patterns of file names, as of path.Match without '/', that clients use until an upload is complete.
-	// An upload under such a name is published when it is renamed to another one.
+	// TemporaryNames are patterns of file names, in the syntax of path.Match without '/', that clients use until an upload is
+	// complete. An upload under such a name is published when it is renamed to another one.
 	TemporaryNames []string `json:"temporaryNames,omitempty"`
 	// KeyExpiringSeconds is how long before a key's expiration its event is sent; 0 stands for DefaultKeyExpiring.
 	KeyExpiringSeconds int64 `json:"keyExpiringSeconds,omitempty"`
@@ -62,16 +62,16 @@ type Events struct {
 // EventSink is a receiver of events, known to the daemon by its name only.
 type EventSink struct {
 	Name string `json:"name"`
-	// Types that it gets, one at least.
+	// Types that it gets, at least one.
 	Types []events.Type `json:"types"`
-	// Selected: it gets the events of those users only whose User.EventSinks have its name.
+	// Selected: it gets only the events of users whose User.EventSinks contain its name.
 	Selected bool `json:"selected,omitempty"`
 }
 
 // On reports whether events are recorded.
 func (e Events) On() bool { return len(e.Sinks) > 0 }
 
-// Bytes is MaxBytes or its default.
+// Bytes returns MaxBytes or its default.
 func (e Events) Bytes() int64 {
 	if e.MaxBytes == 0 {
 		return DefaultEventsBytes
@@ -79,7 +79,7 @@ func (e Events) Bytes() int64 {
 	return e.MaxBytes
 }
 
-// Age is MaxAgeSeconds as a duration, or its default.
+// Age returns MaxAgeSeconds as a duration, or its default.
 func (e Events) Age() time.Duration {
 	if e.MaxAgeSeconds == 0 {
 		return DefaultEventsAge
@@ -87,7 +87,7 @@ func (e Events) Age() time.Duration {
 	return time.Duration(e.MaxAgeSeconds) * time.Second
 }
 
-// KeyExpiring is KeyExpiringSeconds as a duration, or its default.
+// KeyExpiring returns KeyExpiringSeconds as a duration, or its default.
 func (e Events) KeyExpiring() time.Duration {
 	if e.KeyExpiringSeconds == 0 {
 		return DefaultKeyExpiring

@@ -71,7 +71,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestEventsKey: the key is one of the files that belong together.
+// TestEventsKey: the key is one of the files that must match each other.
 func TestEventsKey(t *testing.T) {
 	l := exampleListener()
 	l.Events = exampleEvents()

@@ -16,8 +16,8 @@ const (
 // MaxKeyUses is the most entries that a daemon puts into one KeyUseReport.
 const MaxKeyUses = 2048
 
-// KeyUseReport contains the days on which users' keys were last used, which users' clients have seen a proof of which host
-// key, and whose logins were refused.
+// KeyUseReport contains the days on which users' keys were last used, which users' clients have seen a proof of which host key,
+// and which users' logins were refused.
 type KeyUseReport struct {
 	// Instance identifies the daemon's process, whose records are lost when it ends.
 	Instance string `json:"instance"`
@@ -33,15 +33,14 @@ type KeyUseReport struct {
 	Refusals []LoginRefusals `json:"refusals,omitempty"`
 }
 
-// LoginRefusals are the refused logins of a user. A day without one ends the count.
+// LoginRefusals are the refused logins of a user. A day without a refusal ends the count.
 type LoginRefusals struct {
 	// UID of the SFTPUser.
 	UID string `json:"uid"`
-	// Since is when the first of those that are counted was refused, and Last the last one. Both have
-	// whole seconds.
+	// Since is when the first counted login was refused, and Last is when the last one was. Both are in whole seconds.
 	Since time.Time `json:"since"`
 	Last  time.Time `json:"last"`
-	// Count of this process, from 1.
+	// Count by this process, starting at 1.
 	Count uint64 `json:"count"`
 	// Reason of the last one, as in the audit log.
 	Reason string `json:"reason"`

@@ -24,8 +24,8 @@ type Listener struct {
 	CryptoPolicy string `json:"cryptoPolicy"`
 	// CryptoPolicyNotAfter is when the default policy replaces CryptoPolicy; it is required for the policy Legacy2026.
 	CryptoPolicyNotAfter *time.Time `json:"cryptoPolicyNotAfter,omitempty"`
-	// SoftwareVersion is what follows "SSH-2.0-" in the daemon's identification (RFC 4253
-	// section 4.2); empty leaves the daemon's own.
+	// SoftwareVersion is what follows "SSH-2.0-" in the daemon's identification (RFC 4253 section 4.2); empty keeps the daemon's
+	// own.
 	SoftwareVersion string `json:"softwareVersion,omitempty"`
 	// AllowFrom are the networks that may connect, in CIDR notation; empty allows all.
 	AllowFrom      []string       `json:"allowFrom,omitempty"`
@@ -74,24 +74,24 @@ type Authentication struct {
 	SharedCodes string `json:"sharedCodes,omitempty"`
 }
 
-// LoginGrace is LoginGraceSeconds as a duration.
+// LoginGrace returns LoginGraceSeconds as a duration.
 func (a Authentication) LoginGrace() time.Duration {
 	return time.Duration(a.LoginGraceSeconds) * time.Second
 }
 
 // Limits restrict what clients use on each daemon.
 type Limits struct {
-	// MaxConnections of all users together, including logins in progress. While the shards have users from several namespaces,
-	// one namespace may have as many sessions as are still free, which is half of all if no other has any, unless its users have
-	// a MaxNamespaceConnections.
+	// MaxConnections is the limit for all users together, including logins in progress. While the shards have users from several
+	// namespaces, one namespace may have as many sessions as are still free, which is half of all if no other has any, unless its
+	// users have a MaxNamespaceConnections.
 	MaxConnections int `json:"maxConnections"`
-	// MaxConnectionsPerUser is the number of connections of a user.
+	// MaxConnectionsPerUser is the maximum number of connections of one user.
 	MaxConnectionsPerUser int `json:"maxConnectionsPerUser"`
-	// IdleTimeoutSeconds after the last request closes a connection.
+	// IdleTimeoutSeconds is how long after the last request an idle connection is closed.
 	IdleTimeoutSeconds int `json:"idleTimeoutSeconds"`
 }
 
-// IdleTimeout is IdleTimeoutSeconds as a duration.
+// IdleTimeout returns IdleTimeoutSeconds as a duration.
 func (l Limits) IdleTimeout() time.Duration {
 	return time.Duration(l.IdleTimeoutSeconds) * time.Second
 }
@@ -104,12 +104,12 @@ type Shutdown struct {
 	DrainTimeoutSeconds int `json:"drainTimeoutSeconds"`
 }
 
-// ReadinessDelay is ReadinessDelaySeconds as a duration.
+// ReadinessDelay returns ReadinessDelaySeconds as a duration.
 func (s Shutdown) ReadinessDelay() time.Duration {
 	return time.Duration(s.ReadinessDelaySeconds) * time.Second
 }
 
-// DrainTimeout is DrainTimeoutSeconds as a duration.
+// DrainTimeout returns DrainTimeoutSeconds as a duration.
 func (s Shutdown) DrainTimeout() time.Duration {
 	return time.Duration(s.DrainTimeoutSeconds) * time.Second
 }

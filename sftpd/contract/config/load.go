@@ -20,11 +20,11 @@ const maxFileSize = 4 << 20
 // at once.
 const dataLink = "..data"
 
-// ErrInconsistent is in the error of Load when files do not belong together, for example while some of the Secrets behind a
+// ErrInconsistent is in the error of Load when files do not match each other, for example while some of the Secrets behind a
 // volume are newer than others. A later try may succeed.
 var ErrInconsistent = errors.New("files do not match each other yet")
 
-// Files are a configuration whose files belong together. Its users are not decoded yet.
+// Files is a configuration whose files match each other. Its users are not decoded yet.
 type Files struct {
 	Listener Listener
 	// HostKeys are the private keys' file contents, in the order of Listener.HostKeys.

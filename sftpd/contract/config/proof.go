@@ -29,11 +29,11 @@ const (
 // ValidNonce reports whether a daemon accepts a nonce for a proof.
 func ValidNonce(nonce string) bool { return len(nonce) >= minNonce && len(nonce) <= maxNonce }
 
-// StatusKey is the key with which a daemon proves to the operator that it has the listener's configuration, and the operator
+// StatusKey returns the key with which a daemon proves to the operator that it has the listener's configuration, and the operator
 // proves to the daemon that it is the operator. It is derived from the first private host key of the list, whatever its state,
-// which is in the configuration's Secret: only clients that may read the Secret have it. It is never sent, and reveals nothing
-// about the host key. A list with another first key has another StatusKey, so the operator has to know which one the daemon has
-// loaded. Without a host key it is "" and proves nothing.
+// which is in the configuration's Secret: only clients that may read the Secret have the key. It is never sent, and reveals
+// nothing about the host key. A list with a different first key has a different StatusKey, so the operator has to know which one
+// the daemon has loaded. Without a host key it is "" and proves nothing.
 func StatusKey(hostKeys [][]byte) string {
 	if len(hostKeys) == 0 {
 		return ""
@@ -41,8 +41,9 @@ func StatusKey(hostKeys [][]byte) string {
 	return hex.EncodeToString(derive(hostKeys[0], "sftp-operator.io status key v1"))
 }
 
-// StatusProof proves an answer from StatusPath: the pod with this name answered exactly this body to this nonce. An answer to
-// another nonce, or from another pod of the same listener, has another proof, so an intercepted answer cannot be replayed.
+// StatusProof proves an answer from StatusPath: the pod with this name answered exactly this body to this nonce. An answer to a
+// different nonce, or from a different pod of the same listener, has a different proof, so an intercepted answer cannot be
+// replayed.
 func StatusProof(key, nonce, pod string, body []byte) string {
 	if key == "" {
 		return ""

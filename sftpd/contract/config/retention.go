@@ -46,12 +46,12 @@ const (
 	DefaultRetentionMaxPercent      = 50
 )
 
-// Retention is which files are deleted when. What remains of interrupted uploads is always deleted, on each volume that
-// users may write to.
+// Retention configures which files are deleted, and when. What remains of interrupted uploads is always deleted, on each volume
+// that users may write to.
 type Retention struct {
 	// IntervalSeconds between two runs on a volume; 0 stands for DefaultRetentionIntervalSeconds.
 	IntervalSeconds int `json:"intervalSeconds,omitempty"`
-	// StaleUploadSeconds is after how long without a change the leftover of an upload is deleted; 0 stands for
+	// StaleUploadSeconds is how long the leftover of an upload must be unchanged before it is deleted; 0 stands for
 	// DefaultStaleUploadSeconds.
 	StaleUploadSeconds int64 `json:"staleUploadSeconds,omitempty"`
 	// Rules in any order. A file that several match is deleted by the first whose time it has reached.
@@ -75,19 +75,19 @@ type RetentionRule struct {
 	// Name is unique among the rules.
 	Name string `json:"name"`
 	RetentionDirectory
-	// Match are patterns of file names. A file is deleted only if one matches; empty matches all. '*' stands for any characters, '?' for
-	// one.
+	// Match contains patterns of file names. A file is deleted only if one matches; empty matches all. '*' stands for any
+	// characters, '?' for one.
 	Match []string `json:"match,omitempty"`
 	// DeleteAfterSeconds since the upload.
 	DeleteAfterSeconds int64 `json:"deleteAfterSeconds"`
-	// KeepNewest is how many of the newest matching files stay in each of the directories, whatever their age.
+	// KeepNewest is how many of the newest matching files stay in each directory, whatever their age.
 	KeepNewest int `json:"keepNewest,omitempty"`
 	// EmptyDirectories also deletes directories below that have been empty for DeleteAfterSeconds.
 	EmptyDirectories bool `json:"emptyDirectories,omitempty"`
 	// Mode is RetentionReport or RetentionEnforce.
 	Mode string `json:"mode"`
-	// MaxFiles and MaxPercent are how many files, and which share of those that match, a run may delete. A run that would
-	// delete more deletes nothing. 0 stands for the defaults.
+	// MaxFiles and MaxPercent are the number of files, and the percentage of the matching ones, that a run may delete. A run that
+	// would delete more deletes nothing. 0 stands for the defaults.
 	MaxFiles   int `json:"maxFiles,omitempty"`
 	MaxPercent int `json:"maxPercent,omitempty"`
 }
@@ -102,7 +102,7 @@ type RetentionHold struct {
 	Path string `json:"path,omitempty"`
 }
 
-// Interval is the time between two runs.
+// Interval returns the time between two runs.
 func (r Retention) Interval() time.Duration {
 	if r.IntervalSeconds == 0 {
 		return DefaultRetentionIntervalSeconds * time.Second
@@ -110,7 +110,7 @@ func (r Retention) Interval() time.Duration {
 	return time.Duration(r.IntervalSeconds) * time.Second
 }
 
-// StaleUploads is the age at which leftovers of uploads are deleted.
+// StaleUploads returns the age at which leftovers of uploads are deleted.
 func (r Retention) StaleUploads() time.Duration {
 	if r.StaleUploadSeconds == 0 {
 		return DefaultStaleUploadSeconds * time.Second

@@ -16,7 +16,7 @@ type Shard struct {
 	Known bool
 }
 
-// Lines are the non-empty lines, without line ends, with their numbers, starting at 1.
+// Lines returns the non-empty lines, without line ends, with their numbers, starting at 1.
 func (s Shard) Lines() iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		n := 0
@@ -34,7 +34,7 @@ type Set struct {
 	*Files
 	// Users whose lines are valid. Names are unique.
 	Users []User
-	// Rejected are the users whose lines are not.
+	// Rejected are the users whose lines are invalid.
 	Rejected []Rejection
 }
 

@@ -6,8 +6,8 @@ import (
 	"net/netip"
 )
 
-// ProxyProtocol means that connections come through proxies which put a PROXY protocol header, version 1 or 2, before
-// everything else. A connection without it is refused.
+// ProxyProtocol means that connections come through proxies that put a PROXY protocol header, version 1 or 2, before everything
+// else. A connection without it is refused.
 type ProxyProtocol struct {
 	// TrustedFrom are the networks of the proxies, in CIDR notation. Connections from
 	// elsewhere are refused.
@@ -17,7 +17,7 @@ type ProxyProtocol struct {
 // Startups limits the unauthenticated connections, like OpenSSH's MaxStartups. The zero value sets no limit besides
 // Limits.MaxConnections.
 type Startups struct {
-	// Begin is the number of such connections from which new ones are refused at random, with a probability that rises from
+	// Begin is the number of such connections at which new ones begin to be refused at random, with a probability that rises from
 	// DropPercent to 100 % at Full.
 	Begin       int `json:"begin"`
 	DropPercent int `json:"dropPercent"`
@@ -39,7 +39,7 @@ type Sources struct {
 	// is a separate source. 0 means 32 and 64.
 	IPv4PrefixLength int `json:"ipv4PrefixLength,omitempty"`
 	IPv6PrefixLength int `json:"ipv6PrefixLength,omitempty"`
-	// Penalties means that sources that misbehave are refused for a while.
+	// Penalties means that sources that misbehave are temporarily refused.
 	Penalties bool `json:"penalties,omitempty"`
 	// MaxPenaltySeconds limits a penalty; 0 means 600.
 	MaxPenaltySeconds int `json:"maxPenaltySeconds,omitempty"`

@@ -24,15 +24,15 @@ type Status struct {
 	Error        string `json:"error,omitempty"`
 	// Sessions is the number of connections that are logged in, nil from a daemon that does not report it.
 	Sessions *int `json:"sessions,omitempty"`
-	// Volumes are those that users may write to, with their last known state.
+	// Volumes are the volumes that users may write to, with their last known state.
 	Volumes []VolumeStatus `json:"volumes,omitempty"`
-	// Retention has the last runs of retention, at most MaxRetentionRules and one for each volume.
+	// Retention contains the last runs of retention, at most MaxRetentionRules and one for each volume.
 	Retention []RetentionStatus `json:"retention,omitempty"`
 	// Receipts is nil if none are issued, if it is not known yet how they are kept, and from a daemon that does not report it.
 	Receipts *ReceiptsStatus `json:"receipts,omitempty"`
 	// Version of the daemon.
 	Version string `json:"version"`
-	// Draining means that the daemon was told to end.
+	// Draining means that the daemon was told to shut down.
 	Draining bool `json:"draining,omitempty"`
 }
 
@@ -65,7 +65,7 @@ const (
 	VolumeNotMounted VolumeProblem = "NotMounted"
 	// VolumeSilent: no response, for example from a network volume whose server is unavailable.
 	VolumeSilent VolumeProblem = "NoAnswer"
-	// VolumeFailed: something else; the daemon's log has it.
+	// VolumeFailed: something else; the daemon's log contains the error.
 	VolumeFailed VolumeProblem = "Failed"
 )
 
@@ -84,15 +84,15 @@ type RetentionStatus struct {
 	Files    int64 `json:"files"`
 	Due      int64 `json:"due"`
 	DueBytes int64 `json:"dueBytes"`
-	// Deleted is the number of files that were deleted, InUse of due ones that were open, and Failed of those that could not
-	// be deleted.
+	// Deleted is the number of files that were deleted, InUse the number of due ones that were open, and Failed the number that
+	// could not be deleted.
 	Deleted int64 `json:"deleted,omitempty"`
 	InUse   int64 `json:"inUse,omitempty"`
 	Failed  int64 `json:"failed,omitempty"`
 	// Skipped are directories that were not looked into.
 	Skipped int64 `json:"skipped,omitempty"`
-	// Halted is why a rule that is to delete does not, "" if nothing is wrong. Message has details, of at most
-	// MaxRetentionMessage bytes and without names of files.
+	// Halted is why an enforced rule does not delete, "" if nothing is wrong. Message has details, of at most MaxRetentionMessage
+	// bytes and without names of files.
 	Halted  RetentionHalt `json:"halted,omitempty"`
 	Message string        `json:"message,omitempty"`
 }
@@ -104,7 +104,7 @@ const MaxRetentionMessage = 256
 type ReceiptsStatus struct {
 	// Failing is why receipts cannot be written to where their users find them, "" if they can.
 	Failing string `json:"failing,omitempty"`
-	// NotDurable is why a kill may lose receipts of uploads that were answered with OK, "" if it loses none.
+	// NotDurable is why a kill may lose receipts of uploads that were answered with OK, "" if it cannot.
 	NotDurable string `json:"notDurable,omitempty"`
 	// NotRemoved is why old receipts cannot be removed, "" if they can.
 	NotRemoved string `json:"notRemoved,omitempty"`
@@ -121,7 +121,7 @@ const (
 	HaltClock RetentionHalt = "Clock"
 	// HaltHold: a held directory does not exist. It may have been renamed.
 	HaltHold RetentionHalt = "Hold"
-	// HaltVolume: the volume has no locks, denies the daemon what it needs, or fails.
+	// HaltVolume: the volume does not support locks, denies the daemon what it needs, or fails.
 	HaltVolume RetentionHalt = "Volume"
 	// HaltIncomplete: not all directories could be counted in time.
 	HaltIncomplete RetentionHalt = "Incomplete"

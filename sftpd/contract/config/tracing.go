@@ -13,7 +13,7 @@ type Tracing struct {
 	SamplingPercent int `json:"samplingPercent"`
 }
 
-// URL is where requests with traces are sent (OTLP specification, "OTLP/HTTP Request").
+// URL returns where requests with traces are sent (OTLP specification, "OTLP/HTTP Request").
 func (t Tracing) URL() string { return t.Endpoint + "/v1/traces" }
 
 // endpointRE is also the pattern of tracing.endpoint in the CRD. It does not allow a path, a

@@ -4,7 +4,7 @@ import "fmt"
 
 // Values of Uploads.Publish.
 const (
-	// PublishImmediate: a file is under its name from the first byte on.
+	// PublishImmediate: a file has its name from the first byte.
 	PublishImmediate = "Immediate"
 	// PublishOnClose: a file gets its name when the client closes it.
 	PublishOnClose = "OnClose"

@@ -52,7 +52,7 @@ type User struct {
 	// MaxNamespaceConnections is the maximum number of connections of all users of the namespace; 0 means the daemon's share, see
 	// Limits.MaxConnections.
 	MaxNamespaceConnections int `json:"maxNamespaceConnections,omitempty"`
-	// EventSinks are those of Events.Sinks with Selected that get this user's events.
+	// EventSinks are the Selected ones of Events.Sinks that get this user's events.
 	EventSinks []string `json:"eventSinks,omitempty"`
 	// Mounts make up the user's tree; exactly one has the path "/".
 	Mounts []Mount `json:"mounts"`
@@ -64,7 +64,7 @@ type Key struct {
 	PublicKey string `json:"publicKey"`
 	// From are networks in CIDR notation; empty allows all.
 	From []string `json:"from,omitempty"`
-	// NotBefore is when the key becomes valid, nil for at once.
+	// NotBefore is when the key becomes valid, nil if it is valid immediately.
 	NotBefore *time.Time `json:"notBefore,omitempty"`
 	// NotAfter is when the key expires, nil for never.
 	NotAfter *time.Time `json:"notAfter,omitempty"`

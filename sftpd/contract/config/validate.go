@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
 )
 
-// Limits on the keys in a user's record. Records of a listener's users share files, so one that grows takes room from the
+// Limits on the keys in a user's record. Records of a listener's users share files, so a record that grows takes room from the
 // others: 64 Ed25519 keys take 6 KiB, and 22 RSA keys of 4096 bits 16 KiB.
 const (
 	MaxKeysPerUser = 64
@@ -149,7 +149,7 @@ func validateVolumes(volumes []Volume) error {
 	return nil
 }
 
-// files are all that the settings refer to.
+// files returns all files that the settings refer to.
 func (l Listener) files() []File {
 	out := slices.Clone(l.Shards)
 	for _, k := range l.HostKeys {
@@ -219,7 +219,7 @@ func (u User) validateCredentials() error {
 	return nil
 }
 
-// Size is the key's share of MaxKeySizePerUser: its line and its networks.
+// Size returns the key's share of MaxKeySizePerUser: its line and its networks.
 func (k Key) Size() int {
 	n := len(k.PublicKey)
 	for _, from := range k.From {

@@ -15,8 +15,8 @@ const (
 	// without curve25519, and the plain hmac-sha2 MACs for libssh2 before 1.11 (curl),
 	// which knows neither AES-GCM nor the encrypt-then-MAC variants.
 	Modern2026 = "Modern2026"
-	// Strict2026 is for endpoints whose clients are all recent: the post-quantum hybrid and curve25519, authenticated encryption
-	// or MACs over the ciphertext, no NIST curves except in hardware keys, RSA from 3072 bits.
+	// Strict2026 is for endpoints whose clients are all recent: the post-quantum hybrid and curve25519, authenticated encryption or
+	// MACs over the ciphertext, no NIST curves except in hardware keys, RSA of at least 3072 bits.
 	Strict2026 = "Strict2026"
 	// Fips2026 is what golang.org/x/crypto/ssh supports in Go's FIPS 140-3 mode.
 	Fips2026 = "Fips2026"
@@ -28,8 +28,7 @@ const (
 // Default is the policy that replaces an expired exception policy.
 const Default = Modern2026
 
-// What RFC 4253 section 9 recommends; x/crypto would wait for 64 GiB with AES, whatever time
-// that takes.
+// What RFC 4253 section 9 recommends; x/crypto would wait for 64 GiB with AES, however long that takes.
 const (
 	rekeyBytes = 1 << 30
 	rekeyTime  = time.Hour

@@ -24,20 +24,20 @@ const (
 
 // Limits of a Config.
 const (
-	// MaxConfig is the most bytes of a configuration. A Secret holds 1 MiB.
+	// MaxConfig is the maximum size of a configuration in bytes. A Secret holds 1 MiB.
 	MaxConfig = 1 << 20
-	// MaxSinks is the most sinks of a relay.
+	// MaxSinks is the maximum number of sinks of a relay.
 	MaxSinks = 8
-	// MaxFilter is the most bytes of a filter, MaxUsers the most entries of Sink.Users.
+	// MaxFilter is the maximum size of a filter in bytes, MaxUsers the maximum number of entries in Sink.Users.
 	MaxFilter = 1024
 	MaxUsers  = 64
-	// MaxCredential is the most bytes of a token, a secret, a certificate, a private key or a bundle of CAs.
+	// MaxCredential is the maximum size of a token, a secret, a certificate, a private key or a bundle of CAs, in bytes.
 	MaxCredential = 32 << 10
 	// MaxTimeout bounds one attempt.
 	MaxTimeout = 5 * time.Minute
 )
 
-// Config is the configuration of a relay. It has credentials: only its names may be logged.
+// Config is the configuration of a relay. It contains credentials: only names in it may be logged.
 type Config struct {
 	// Namespace and Listener name the SFTPListener.
 	Namespace string `json:"namespace"`
@@ -54,7 +54,7 @@ type Config struct {
 // Sink is a receiver of events.
 type Sink struct {
 	Name string `json:"name"`
-	// Held is why nothing is sent to the sink, whose events wait; "" if they are sent. If it is empty, the other fields are
+	// Held is why nothing is sent to the sink, so that its events wait; "" if they are sent. If Held is empty, the other fields are
 	// complete.
 	Held string `json:"held,omitempty"`
 
@@ -87,7 +87,7 @@ type Sink struct {
 // Reach is a set of addresses.
 type Reach string
 
-// Reaches. Both leave out addresses of the node itself, link-local ones, where clouds have their metadata, and the API server.
+// Reaches. Both exclude addresses of the node itself, link-local ones, where clouds have their metadata, and the API server.
 const (
 	// ReachService: private addresses, as Services and pods have.
 	ReachService Reach = "Service"
@@ -104,10 +104,10 @@ const (
 	FormatBinary     Format = "Binary"
 )
 
-// Timeout is TimeoutSeconds as a duration.
+// Timeout returns TimeoutSeconds as a duration.
 func (s Sink) Timeout() time.Duration { return time.Duration(s.TimeoutSeconds) * time.Second }
 
-// GiveUp is GiveUpSeconds as a duration.
+// GiveUp returns GiveUpSeconds as a duration.
 func (s Sink) GiveUp() time.Duration { return time.Duration(s.GiveUpSeconds) * time.Second }
 
 // Encode returns a configuration as a file. Equal configurations give equal bytes.
@@ -122,8 +122,8 @@ func (c Config) Encode() ([]byte, error) {
 	return out, err
 }
 
-// Decode parses a file that Encode has made. It refuses unknown fields: they may be restrictions. Its errors quote nothing
-// of the file but names of sinks and fields.
+// Decode parses the result of Encode. It refuses unknown fields: they may be restrictions. Its errors quote nothing from the file
+// except names of sinks and fields.
 func Decode(data []byte) (Config, error) {
 	var c Config
 	if len(data) > MaxConfig {
@@ -143,7 +143,7 @@ func Decode(data []byte) (Config, error) {
 	return c, nil
 }
 
-// quiet returns an error of encoding/json without what it may quote of the input.
+// quiet returns an error of encoding/json without any input that it may quote.
 func quiet(err error) error {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Errorf("field %s has the wrong type", t.Field)
@@ -180,7 +180,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Validate returns an error for a sink that a relay cannot send to. It quotes nothing of a credential.
+// Validate returns an error for a sink that a relay cannot send to. It quotes no part of a credential.
 func (s Sink) Validate() error {
 	if s.Held != "" {
 		return nil

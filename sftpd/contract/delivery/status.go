@@ -2,18 +2,18 @@ package delivery
 
 import "time"
 
-// MaxStatus is the most bytes of an encoded Status.
+// MaxStatus is the maximum size of an encoded Status in bytes.
 const MaxStatus = 64 << 10
 
-// MaxText is the most bytes of a reason or problem in a Status.
+// MaxText is the maximum size of a reason or problem in a Status, in bytes.
 const MaxText = 256
 
-// Status is what a relay says about its sinks, and what the listener's pods say about their events.
+// Status is what a relay reports about its sinks, and what the listener's pods report about their events.
 type Status struct {
-	// Pods is how many pods the name resolved to, and Answering how many of them have answered lately.
+	// Pods is how many pods the name resolved to, and Answering how many of them have answered recently.
 	Pods      int `json:"pods"`
 	Answering int `json:"answering"`
-	// NotDurable is how many pods cannot promise that an upload has an event, and Problems why, at most 4.
+	// NotDurable is how many pods cannot promise that every upload has an event, and Problems contains the reasons, at most 4.
 	NotDurable int      `json:"notDurable,omitempty"`
 	Problems   []string `json:"problems,omitempty"`
 	// Full is how many pods have no room for further events, and Lost how many events could not be recorded since the pods
@@ -23,13 +23,13 @@ type Status struct {
 	Sinks []SinkStatus `json:"sinks"`
 }
 
-// SinkStatus is what a relay says about a sink.
+// SinkStatus is what a relay reports about a sink.
 type SinkStatus struct {
 	Name string `json:"name"`
-	// Pending events of all pods, and the time of the oldest.
+	// Pending is the number of pending events of all pods, and Oldest the time of the oldest.
 	Pending int       `json:"pending"`
 	Oldest  time.Time `json:"oldest,omitzero"`
-	// Dead letters that are kept, and Dropped events since the pods started.
+	// Dead is the number of dead letters that are kept, and Dropped the number of events dropped since the pods started.
 	Dead    int    `json:"dead"`
 	Dropped uint64 `json:"dropped,omitempty"`
 	// Delivered is how many events were accepted since the relay started, and LastDelivered when the last one was.

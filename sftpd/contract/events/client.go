@@ -39,7 +39,7 @@ type Query struct {
 var (
 	// ErrUnauthorized: the daemon has a different key.
 	ErrUnauthorized = errors.New("the daemon has a different key")
-	// ErrUnknownSink: the daemon's configuration does not have the sink, or it records no events.
+	// ErrUnknownSink: the daemon's configuration does not contain the sink, or the daemon records no events.
 	ErrUnknownSink = errors.New("the daemon does not have this sink")
 	// ErrOtherLog: the cursor is not from this daemon. Pull without one.
 	ErrOtherLog = errors.New("the cursor is from another daemon")

@@ -39,16 +39,16 @@ type Event struct {
 	// Source names the SFTPListener: https://<cluster>/apis/sftp-operator.io/v1alpha1/namespaces/<ns>/sftplisteners/<name>.
 	Source string `json:"source"`
 	Type   Type   `json:"type"`
-	// Subject is <namespace>/<user>/<path in the user's tree>, <namespace>/<user> for a login, or a key, or <volume>/<path> for
-	// a file that expired. See [Subject].
+	// Subject is <namespace>/<user>/<path in the user's tree>, <namespace>/<user> for a login or a key, or <volume>/<path> for a
+	// file that expired. See [Subject].
 	Subject string    `json:"subject,omitempty"`
 	Time    time.Time `json:"time"`
 
 	DataContentType string `json:"datacontenttype"`
 	// PartitionKey is namespace/name of the SFTPUser: events of a pod with the same key are delivered in order.
 	PartitionKey string `json:"partitionkey,omitempty"`
-	// Sequence increases with each event of a pod, and has 20 decimal digits so that it sorts as a string. It starts at the
-	// clock, in microseconds, so the events of several pods sort by the pods' clocks.
+	// Sequence increases with each event of a pod, and has 20 decimal digits so that it sorts as a string. It starts at the current
+	// time in microseconds, so the events of several pods sort by the pods' clocks.
 	Sequence string `json:"sequence"`
 	// AuthType and AuthID are those of the CloudEvents extension for authentication contexts. AuthID is namespace/name
 	// of the SFTPUser.
@@ -131,7 +131,7 @@ func (d *Data) SetOriginalPath(p string) {
 // FullPath returns the path's bytes, whichever field has them.
 func (d *Data) FullPath() (string, error) { return fullPath(d.Path, d.PathBase64) }
 
-// FullOriginalPath is FullPath of the original path.
+// FullOriginalPath is FullPath for the original path.
 func (d *Data) FullOriginalPath() (string, error) {
 	return fullPath(d.OriginalPath, d.OriginalPathBase64)
 }
@@ -154,7 +154,7 @@ func pathFields(p string) (text, encoded string, length int) {
 	return "", base64.StdEncoding.EncodeToString([]byte(p)), length
 }
 
-// plain reports whether a path can be in JSON as it is, with at most as many bytes as in base64.
+// plain reports whether a path can be in JSON unchanged, with at most as many bytes as in base64.
 func plain(p string) bool {
 	escapes := 0
 	for i, r := range p {

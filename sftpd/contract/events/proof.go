@@ -15,9 +15,9 @@ import (
 
 // Headers of requests.
 const (
-	// NonceHeader has 16 to 64 characters that were never used before. The answer is sealed for them.
+	// NonceHeader contains a text of 16 to 64 characters that was never used before. The answer is sealed for it.
 	NonceHeader = "Sftp-Operator-Nonce"
-	// ProofHeader has the result of Proof.
+	// ProofHeader contains the result of Proof.
 	ProofHeader = "Sftp-Operator-Proof"
 )
 
@@ -100,7 +100,7 @@ func answerCipher(key []byte, nonce string, salt []byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// derive is an HMAC over a label and fields. Each has its length before it, so that no two lists of fields give the same
+// derive returns an HMAC over a label and fields. Each is preceded by its length, so that no two lists of fields give the same
 // input.
 func derive(key []byte, label string, fields ...string) []byte {
 	mac := hmac.New(sha256.New, key)

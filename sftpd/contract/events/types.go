@@ -9,7 +9,7 @@ const (
 	FilePublished Type = "io.sftp-operator.file.published.v1"
 	// FileUploadFailed: an upload was not completed, or could not be published.
 	FileUploadFailed Type = "io.sftp-operator.file.upload.failed.v1"
-	// FileDownloaded: a client opened a file, read from it and closed it. SFTP does not say whether it read all.
+	// FileDownloaded: a client opened a file, read from it and closed it. SFTP does not say whether it read all of it.
 	FileDownloaded Type = "io.sftp-operator.file.downloaded.v1"
 	FileDeleted    Type = "io.sftp-operator.file.deleted.v1"
 	FileRenamed    Type = "io.sftp-operator.file.renamed.v1"

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Paths below which a daemon serves its events on the status port. Path and DeadPath and StatusPath are for GET, the others
-// for POST with a JSON object.
+// Paths below which a daemon serves its events on the status port. Path, DeadPath and StatusPath are for GET, the others for POST
+// with a JSON object.
 const (
 	// Path?sink=<name>&after=<cursor>&limit=<n>&wait=<duration>: pending events, as lines of JSON (Line). Without after,
 	// they begin after what the sink has acknowledged. With wait, an answer without events is delayed until there is an
@@ -91,12 +91,12 @@ type Done struct {
 
 // Status is what a daemon reports about its events.
 type Status struct {
-	// Durable: an upload whose CLOSE is answered with OK has an event, even if the daemon is killed. Problems say why not.
+	// Durable: an upload whose CLOSE is answered with OK has an event, even if the daemon is killed. If not, Problems say why.
 	Durable  bool     `json:"durable"`
 	Problems []string `json:"problems,omitempty"`
 	// Full: new events are refused or displace old ones, depending on whenFull.
 	Full bool `json:"full,omitempty"`
-	// Bytes are used of MaxBytes.
+	// Bytes is how much of MaxBytes is used.
 	Bytes    int64 `json:"bytes"`
 	MaxBytes int64 `json:"maxBytes"`
 	// Lost is how many events could not be recorded since the daemon started.
@@ -108,7 +108,7 @@ type Status struct {
 	Receipts *ReceiptStatus `json:"receipts,omitempty"`
 }
 
-// ReceiptStatus is what a daemon reports about receipts. It counts from the daemon's start.
+// ReceiptStatus is what a daemon reports about receipts. Counts start with the daemon.
 type ReceiptStatus struct {
 	// Key is the fingerprint of the key that signs.
 	Key    string `json:"key"`

@@ -1,5 +1,5 @@
-// Package filter evaluates the CEL expressions that choose events for a sink. A tenant writes them: their size is bounded, and
-// so is what the evaluation for one event may cost.
+// Package filter evaluates the CEL expressions that choose events for a sink. Tenants write them, so their size and the cost of
+// evaluating them for one event are bounded.
 package filter
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
 )
 
-// maxCost bounds an evaluation, in units of CEL's cost model. A comparison is 1; to look through a path of 4 KiB with a
-// regular expression of 100 characters costs about 10,000.
+// maxCost bounds an evaluation, in units of CEL's cost model. A comparison is 1; searching a path of 4 KiB with a regular
+// expression of 100 characters costs about 10,000.
 const maxCost = 100_000
 
 // Filter chooses events. Nil chooses all.
@@ -77,7 +77,7 @@ func (f *Filter) Match(event []byte) (bool, error) {
 	return chosen, nil
 }
 
-// numbers replaces numbers by those of CEL.
+// numbers replaces numbers with those of CEL.
 func numbers(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

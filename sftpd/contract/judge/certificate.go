@@ -50,7 +50,7 @@ func (c Certificate) Decide() Decision {
 		{event.CertificateRevoked, c.Revoked},
 		{event.CANotAllowed, If(c.Policy.CheckUserKey(is.SignatureKey) != nil || !slices.Contains(c.Policy.PublicKeys, is.Signature.Format))},
 		{event.CertificateOption, If(!understood(is))},
-		// An empty list would mean everyone; sshd refuses that, too.
+		// An empty list would mean everyone; sshd also refuses that.
 		{event.CertificatePrincipal, If(!slices.Contains(is.ValidPrincipals, c.Username))},
 		{event.CertificateNotYetValid, If(seconds < is.ValidAfter)},
 		{event.CertificateExpired, If(seconds >= is.ValidBefore && is.ValidBefore != ssh.CertTimeInfinity)},

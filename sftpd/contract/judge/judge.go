@@ -61,7 +61,7 @@ func first(checks []check) (d Decision) {
 // flaw is a check whose reason is known only when it applies.
 func flaw(reason event.Reason) check { return check{reason, If(reason != "")} }
 
-// Key is the data against which a public key is checked that a client offers or proves.
+// Key is the data against which a public key that a client offers or proves is checked.
 type Key struct {
 	MethodNotOffered, LoginPenalized, KeyRevoked Answer
 	// Certificate is what is wrong with the key's certificate, whichever login name it is for; "" if nothing is, or there is

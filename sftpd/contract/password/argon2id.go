@@ -52,7 +52,7 @@ func New(password []byte) (string, error) {
 	return h.String(), nil
 }
 
-// String is the PHC string.
+// String returns the PHC string.
 func (h argon2idHash) String() string {
 	b64 := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.memory, h.time, h.threads,

@@ -43,6 +43,6 @@ func (h bcryptHash) Cost() string     { return fmt.Sprintf("bcrypt,%d", h.cost) 
 func (h bcryptHash) String() string   { return h.text }
 
 func (h bcryptHash) Decoy() Hash {
-	// Zero digits in bcrypt's base64: no password is known to have such a hash.
+	// All digits are zero in bcrypt's base64: no password is known to have such a hash.
 	return bcryptHash{text: fmt.Sprintf("$2b$%02d$%s", h.cost, strings.Repeat(".", 53)), cost: h.cost}
 }

@@ -42,7 +42,7 @@ func Parse(s string) (Hash, error) {
 	return nil, errors.New("not a hash of argon2id ($argon2id$...), bcrypt ($2b$...) or SHA-512 crypt ($6$...)")
 }
 
-// Decoy is a decoy for the hashes that New creates.
+// Decoy returns a decoy for the hashes that New creates.
 func Decoy() Hash {
 	return argon2idHash{memory: memoryKiB, time: passes, threads: threads}.Decoy()
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // CheckPair checks that signatures of a private key can be verified with its public key. OpenSSH's format contains both, and
-// x/crypto/ssh's parser does not compare them. The error continues a sentence that starts with the key's name, and contains
-// nothing of the key.
+// x/crypto/ssh's parser does not compare them. The error continues a sentence that starts with the key's name, and contains no
+// part of the key.
 func CheckPair(s ssh.Signer) error {
 	data := []byte("sftp-operator")
 	sign := func() (*ssh.Signature, error) { return s.Sign(rand.Reader, data) }

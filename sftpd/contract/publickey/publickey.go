@@ -34,16 +34,16 @@ type Key struct {
 	Comment string
 }
 
-// Fingerprint is the SHA-256 fingerprint as OpenSSH prints it.
+// Fingerprint returns the SHA-256 fingerprint as OpenSSH prints it.
 func (k Key) Fingerprint() string { return ssh.FingerprintSHA256(k.PublicKey) }
 
-// Line is the key in the format of authorized_keys, without options and comment.
+// Line returns the key in the format of authorized_keys, without options and comment.
 func (k Key) Line() string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.PublicKey)))
 }
 
-// ParseFirst parses an authorized_keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT) up to its limit-th key. Further lines are
-// only counted: a file of 1 MiB may have 13,000. Empty lines and comments are skipped. The error gives the line number, counted
+// ParseFirst parses an authorized_keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT) up to its limit-th key. Further lines are only
+// counted: a file of 1 MiB may contain 13,000. Empty lines and comments are skipped. The error gives the line number, counted
 // from 1.
 func ParseFirst(data []byte, limit int) (keys []Key, further int, err error) {
 	sc := bufio.NewScanner(bytes.NewReader(data))
@@ -168,9 +168,8 @@ func ParseNetworks(list string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// Check reports whether a key is of a type and size that may log in: Ed25519, ECDSA on
-// the NIST curves, RSA of MinRSABits to MaxRSABits, and the sk- types of hardware keys.
-// DSA keys and certificates are refused.
+// Check returns an error unless a key is of a type and size that may log in: Ed25519, ECDSA on the NIST curves, RSA of MinRSABits
+// to MaxRSABits, and the sk- types of hardware keys. DSA keys and certificates are refused.
 func Check(pub ssh.PublicKey) error {
 	switch pub.Type() {
 	case ssh.KeyAlgoED25519, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256,
@@ -193,8 +192,7 @@ func unsupported(keyType string) error {
 	return fmt.Errorf("keys of type %s are not supported; create a new key, preferably with ssh-keygen -t ed25519", keyType)
 }
 
-// Size is the size of a key in bits, as ssh-keygen -l prints it: of an RSA modulus, or of
-// the curve.
+// Size returns the size of a key in bits, as ssh-keygen -l prints it: that of an RSA modulus, or of the curve.
 func Size(pub ssh.PublicKey) int32 {
 	switch pub.Type() {
 	case ssh.KeyAlgoRSA:

@@ -11,9 +11,8 @@ type ChainID struct{ Listener, User, Chain string }
 // Chain describes the part of a chain that was found.
 type Chain struct {
 	ID ChainID
-	// First and Last are the lowest and the highest sequence, and Count how many there are. A chain that does not begin with
-	// 1 is still whole: daemons remove old receipts from its start. Nothing shows whether there were receipts after the last
-	// one.
+	// First and Last are the lowest and the highest sequence, and Count how many there are. A chain that does not begin with 1 is
+	// still complete: daemons remove old receipts from its start. Nothing shows whether there were receipts after the last one.
 	First, Last uint64
 	Count       int
 	Faults      []Fault

@@ -35,7 +35,7 @@ const (
 	maxEnvelope   = 2*MaxSize + maxSSHSig
 )
 
-// pae is DSSE's pre-authentication encoding.
+// pae returns DSSE's pre-authentication encoding.
 func pae(payloadType string, payload []byte) []byte {
 	b := []byte("DSSEv1 ")
 	b = append(strconv.AppendInt(b, int64(len(payloadType)), 10), ' ')
@@ -44,7 +44,7 @@ func pae(payloadType string, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// Sign returns a receipt's envelope with both signatures. raw is what Encode has returned.
+// Sign returns a receipt's envelope with both signatures. raw is what Encode returned.
 func (s *Signer) Sign(raw []byte) *Envelope {
 	return &Envelope{
 		PayloadType: PayloadType, Payload: raw, SSHSig: string(s.SignSSH(raw)),
@@ -86,7 +86,8 @@ func DecodeEnvelope(data []byte) (*Envelope, error) {
 	return e, nil
 }
 
-// Verify reports whether a key has signed the envelope: with the DSSE signature and, if the envelope has one, with the SSH signature.
+// Verify returns an error unless a key has signed the envelope: with the DSSE signature and, if the envelope has one, with the
+// SSH signature.
 func (e *Envelope) Verify(key ssh.PublicKey) error {
 	public, err := Public(key)
 	if err != nil {

@@ -19,7 +19,7 @@ func NewSigner(key ed25519.PrivateKey) (*Signer, error) {
 	if len(key) != ed25519.PrivateKeySize {
 		return nil, errors.New("not an Ed25519 private key")
 	}
-	// The file has both halves. A signature with halves that do not belong together would reveal the private one.
+	// The file contains both halves. A signature with halves that do not match would reveal the private one.
 	if !ed25519.NewKeyFromSeed(key.Seed()).Equal(key) {
 		return nil, errors.New("the halves of the private key do not match")
 	}

@@ -16,8 +16,8 @@ import (
 const (
 	// Version of the format.
 	Version = 1
-	// Namespace is the namespace of the SSH signatures, so that a signature made for another purpose is not taken for a
-	// receipt's.
+	// Namespace is the namespace of the SSH signatures, so that a signature made for another purpose cannot pass as one of a
+	// receipt.
 	Namespace = "receipt@sftp-operator.io"
 	// PayloadType is the payload type of the DSSE envelopes.
 	PayloadType = "application/vnd.sftp-operator.receipt.v1+json"

@@ -22,7 +22,7 @@ type AllowedSigner struct {
 	ValidAfter, ValidBefore time.Time
 }
 
-// timeLayout is that of valid-after and valid-before in UTC, which OpenSSH 9.1 and later know.
+// timeLayout is the layout of valid-after and valid-before in UTC, which OpenSSH 9.1 and later support.
 const timeLayout = "20060102150405Z"
 
 // Line returns the line of the file, with a newline.
@@ -135,7 +135,8 @@ func cutField(text string) (field, rest string, ok bool) {
 	return text[:i], strings.TrimSpace(text[i:]), true
 }
 
-// parseTime parses YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS: in UTC with a Z, else in the local time zone, as ssh-keygen does.
+// parseTime parses YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS: in UTC with a Z, otherwise in the local time zone, as ssh-keygen
+// does.
 func parseTime(value string) (time.Time, error) {
 	digits, utc := strings.CutSuffix(value, "Z")
 	zone := time.Local
@@ -175,10 +176,10 @@ func slashless(s string) string {
 	return strings.NewReplacer("/", "\x00", `\`, `\\`, "[", `\[`).Replace(s)
 }
 
-// ErrUnknownKey is returned for a receipt that was signed by a key that is not allowed to.
+// ErrUnknownKey is returned for a receipt whose signing key is not an allowed signer.
 var ErrUnknownKey = errors.New("the key that signed is not an allowed signer of this listener")
 
-// ErrNotValidThen is returned for a receipt that was published when its key was not valid.
+// ErrNotValidThen is returned for a receipt of a file that was published when the signing key was not valid.
 var ErrNotValidThen = errors.New("the key that signed was not valid when the file was published")
 
 // Key returns the key that must have signed a receipt. Its validity is judged at the time of publication, so receipts of a

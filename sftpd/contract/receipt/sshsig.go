@@ -44,7 +44,7 @@ type sshsigData struct {
 
 func (d sshsigData) bytes() []byte { return append([]byte(sshsigMagic), ssh.Marshal(d)...) }
 
-// SignSSH returns the armored SSH signature of bytes, as ssh-keygen -Y sign makes it.
+// SignSSH returns the armored SSH signature of bytes, as ssh-keygen -Y sign creates it.
 func (s *Signer) SignSSH(raw []byte) []byte {
 	sum := sha512.Sum512(raw)
 	signed := sshsigData{Namespace: Namespace, Hash: hashSHA512, Sum: sum[:]}

@@ -121,17 +121,17 @@ func Parse(text string) (Key, error) {
 // String keeps the secret out of any code that prints a key.
 func (k Key) String() string { return "TOTP key" }
 
-// Secret in base32, without padding.
+// Secret returns the secret in base32, without padding.
 func (k Key) Secret() string { return k.secret }
 
-// Digits of a code.
+// Digits returns the number of digits of a code.
 func (k Key) Digits() int { return k.digits.Length() }
 
-// Algorithm is SHA1, SHA256 or SHA512.
+// Algorithm returns SHA1, SHA256 or SHA512.
 func (k Key) Algorithm() string { return k.algorithm.String() }
 
-// URI is for an app's QR code; the app shows the issuer and the account. A colon in either would end the label's first part, so
-// it becomes a space.
+// URI returns the URI for an app's QR code; the app shows the issuer and the account. A colon in either would end the label's
+// first part, so it becomes a space.
 func (k Key) URI(issuer, account string) string {
 	plain := strings.NewReplacer(":", " ")
 	issuer, account = plain.Replace(issuer), plain.Replace(account)
@@ -141,7 +141,7 @@ func (k Key) URI(issuer, account string) string {
 		k.Algorithm(), k.Digits(), int(Period.Seconds()))
 }
 
-// Step is the number of the period that contains a time, since the epoch (RFC 6238 section 4.2).
+// Step returns the number of the period that contains a time, since the epoch (RFC 6238 section 4.2).
 func Step(t time.Time) int64 { return t.Unix() / int64(Period.Seconds()) }
 
 // Code returns the code of a step.
@@ -152,7 +152,8 @@ func (k Key) Code(step int64) string {
 }
 
 // Find looks for a code among those of step-reach to step+reach, nearest first, and returns how many steps it is off. It takes
-// the same time wherever the code is found, or if it is not. Spaces in the code are ignored, because apps show it in groups.
+// the same time wherever the code is found, and if it is not found. Spaces in the code are ignored, because apps show it in
+// groups.
 func (k Key) Find(code string, step int64, reach int) (offset int, found bool) {
 	given := []byte(strings.NewReplacer(" ", "", "\t", "").Replace(strings.TrimSpace(code)))
 	hit := 0

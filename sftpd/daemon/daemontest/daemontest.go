@@ -189,7 +189,7 @@ func (d *Daemon) Wait(t testing.TB, limit time.Duration) error {
 	}
 }
 
-// Get gets a path of the health port.
+// Get requests a path of the health port.
 func (d *Daemon) Get(t testing.TB, path string) (int, string) {
 	t.Helper()
 	return d.Request(t, http.MethodGet, path)
@@ -232,7 +232,7 @@ func (d *Daemon) Status(t testing.TB) config.Status {
 	return st
 }
 
-// KeyUse gets what changed after a report, with the key of the directory.
+// KeyUse requests what changed after a report, with the key of the directory.
 func (d *Daemon) KeyUse(t testing.TB, dir *configtest.Dir, before config.KeyUseReport) config.KeyUseReport {
 	t.Helper()
 	const nonce = "a nonce of the operator"
@@ -279,7 +279,7 @@ func (d *Daemon) Eventually(t testing.TB, what string, condition func() bool) {
 	t.Fatalf("not within a minute: %s", what)
 }
 
-// Second is the length of a second in time limits: on a busy machine, as many seconds as SLOW_MACHINE says.
+// Second returns the length of a second in time limits: on a busy machine, as many seconds as SLOW_MACHINE says.
 func Second() time.Duration {
 	if n, err := strconv.Atoi(os.Getenv("SLOW_MACHINE")); err == nil && n > 0 {
 		return time.Duration(n) * time.Second
@@ -348,8 +348,8 @@ func (d *Daemon) MustDial(t testing.TB, user string, methods ...ssh.AuthMethod) 
 	return c
 }
 
-// admitted waits until the daemon has the session: a client learns of its login slightly earlier, and a configuration loaded
-// in between refuses the login instead of ending the session. A daemon with a blocked audit log does not answer.
+// admitted waits until the daemon has the session: a client learns of its login slightly earlier, and a configuration loaded in
+// between refuses the login instead of ending the session. A daemon with a blocked audit log does not respond.
 func admitted(c *ssh.Client) {
 	answered := make(chan struct{})
 	go func() {

@@ -76,7 +76,7 @@ func DialFrom(addr, from string) (net.Conn, error) {
 	return c, linger(c, 0)
 }
 
-// linger is SO_LINGER of socket(7).
+// linger sets SO_LINGER, see socket(7).
 func linger(c net.Conn, seconds int) error {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
@@ -116,8 +116,7 @@ func (p *Peer) SendKexInit(exchange string) error {
 	return p.WritePacket(m)
 }
 
-// Exchange is Versions, a key exchange on Curve25519 (RFC 8731) and the request for the
-// service ssh-userauth.
+// Exchange does Versions, a key exchange on Curve25519 (RFC 8731) and the request for the service ssh-userauth.
 func (p *Peer) Exchange() error {
 	if err := p.Versions(); err != nil {
 		return err
@@ -132,7 +131,7 @@ func (p *Peer) Exchange() error {
 	return err
 }
 
-// ExchangeKeys is only the key exchange.
+// ExchangeKeys does only the key exchange.
 func (p *Peer) ExchangeKeys() error {
 	if err := p.SendKexInit(exchangeMethod); err != nil {
 		return err
@@ -205,14 +204,14 @@ func (p *Peer) sendNewKeys() (err error) {
 	return err
 }
 
-// receiveNewKeys is called when the server has sent it.
+// receiveNewKeys handles the server's SSH_MSG_NEWKEYS.
 func (p *Peer) receiveNewKeys() (err error) {
 	p.receiveNonce = p.derive('B')[:12]
 	p.receive, err = gcm(p.derive('D')[:16])
 	return err
 }
 
-// Session is the session identifier (RFC 4253 section 7.2).
+// Session returns the session identifier (RFC 4253 section 7.2).
 func (p *Peer) Session() []byte { return p.session }
 
 // derive returns a key (RFC 4253 section 7.2). The session's identifier is the hash of its

@@ -77,7 +77,7 @@ func (p *Pipe) Block() (unblock func()) {
 	return p.unblock
 }
 
-// Slow fills the pipe and then reads so many bytes a second of it, until the returned function is called.
+// Slow fills the pipe and then reads the given number of bytes per second from it, until the returned function is called.
 func (p *Pipe) Slow(bytesPerSecond int) (unblock func()) {
 	p.t.Helper()
 	p.Block()

@@ -31,7 +31,7 @@ type Strict struct {
 	mu         sync.Mutex
 	changed    *sync.Cond
 	exchanging bool // from this side's SSH_MSG_KEXINIT to its SSH_MSG_NEWKEYS
-	mine       bool // this side asked
+	mine       bool // this side started it
 	err        error
 
 	received chan []byte // to the mux
@@ -217,7 +217,7 @@ func (s *Strict) only(want byte) ([]byte, error) {
 	}
 }
 
-// deliver hands what was received to the mux (PROTOCOL.mux of OpenSSH, proxy mode).
+// deliver passes what was received to the mux (PROTOCOL.mux of OpenSSH, proxy mode).
 func (s *Strict) deliver() {
 	for _, hello := range [][]byte{
 		binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, muxHello), 4), // the version

@@ -13,8 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Pipe returns the ends of a connection. Unlike those of net.Pipe they are buffered, as SSH needs: both sides begin by
-// writing.
+// Pipe returns the ends of a connection. Unlike those of net.Pipe they are buffered, as SSH needs: both sides write first.
 func Pipe() (client, server net.Conn) {
 	c, s := net.Pipe()
 	return newEnd(c), newEnd(s)

@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
 )
 
-// metadata has the addresses where clouds provide credentials to their machines. Some of them are in networks that a
+// metadata contains the addresses where clouds provide credentials to their machines. Some of them are in networks that a
 // platform may want to allow.
 var metadata = prefixes("169.254.0.0/16", "100.100.100.200/32", "192.0.0.192/32", "fd00:ec2::/32", "fd20:ce::254/128")
 
@@ -31,10 +31,10 @@ var never = prefixes(
 	"::ffff:0:0:0/96",  // RFC 2765: IPv4 in another form
 )
 
-// private are those of Services, pods and corporate networks.
+// private are the networks of Services, pods and companies.
 var private = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 
-// embedding are networks whose addresses contain an IPv4 address, and at which byte.
+// embedding lists the networks whose addresses contain an IPv4 address, and at which byte.
 var embedding = []struct {
 	netip.Prefix
 	at int
@@ -55,7 +55,7 @@ func prefixes(list ...string) []netip.Prefix {
 // ErrAddress is wrapped by the error for an address that is not allowed.
 var ErrAddress = errors.New("events may not be sent to this address")
 
-// Guard decides for one sink.
+// Guard decides for one sink which addresses it may be at.
 type Guard struct {
 	reach   delivery.Reach
 	allowed []netip.Prefix
@@ -112,7 +112,7 @@ func (g *Guard) Check(a netip.Addr) error {
 // globalUnicast is the part of IPv6 that is assigned to the internet (RFC 4291 section 2.4, IANA).
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
-// Control is for net.Dialer. It checks the address that a name has resolved to.
+// Control is the Control function of a net.Dialer. It checks the address that a name has resolved to.
 func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
 	if network != "tcp4" && network != "tcp6" {
 		return fmt.Errorf("%w: network %s", ErrAddress, network)

@@ -21,7 +21,7 @@ const (
 	Retry
 	// Dead: it is kept as a dead letter.
 	Dead
-	// Suspend: the receiver wants no more events. The event waits until the sink's configuration changes.
+	// Suspend: the receiver does not want any more events. The event waits until the sink's configuration changes.
 	Suspend
 )
 
@@ -30,13 +30,13 @@ const (
 	// FirstPause is the shortest time between two attempts, and MaxPause bounds what grows.
 	FirstPause = time.Second
 	MaxPause   = 5 * time.Minute
-	// MaxRetryAfter bounds what a receiver may ask for.
+	// MaxRetryAfter bounds the delay that a receiver may ask for.
 	MaxRetryAfter = time.Hour
 )
 
-// Attempt is what is known after one.
+// Attempt is what is known after an attempt.
 type Attempt struct {
-	// Status of the answer, 0 if there was none.
+	// Status of the answer, 0 if there was no answer.
 	Status int
 	// Failure is why there was no answer, in words that name no secret. It is used only if Status is 0.
 	Failure string
@@ -44,7 +44,7 @@ type Attempt struct {
 	RetryAfter string
 	// Number of attempts for the event so far, this one included.
 	Number int
-	// Accepting reports whether the receiver has accepted another event since the first attempt for this one.
+	// Accepting is set if the receiver has accepted another event since the first attempt for this one.
 	Accepting bool
 	// Happened is when the event happened, and MaxAge how long delivery is attempted, 0 for no limit.
 	Happened time.Time
@@ -54,12 +54,12 @@ type Attempt struct {
 	Random float64
 }
 
-// Decision is what follows.
+// Decision is what follows from an attempt.
 type Decision struct {
 	Verdict Verdict
 	// After is how long to wait before the next attempt. It is used only for Retry.
 	After time.Duration
-	// ReceiverFailed is set if the reason concerns the receiver and not this event: then the other events wait as well.
+	// ReceiverFailed is set if the reason concerns the receiver and not this event: then the other events also wait.
 	ReceiverFailed bool
 	// Reason is what happened, for a status and for a dead letter.
 	Reason string
@@ -101,14 +101,15 @@ func (a Attempt) retry() Decision {
 	}
 }
 
-// Tries is how often a receiver may refuse an event while it accepts others, before we conclude that it does not want this event.
+// Tries is how often a receiver may refuse an event while it accepts others before the relay concludes that it does not want this
+// one.
 const Tries = 3
 
-// misconfigured decides about answers that say more about how the sink or the receiver is set up than about an event: a wrong or
+// misconfigured decides on answers that say more about how the sink or the receiver is set up than about the event: a wrong or
 // expired token, a path where nothing is served yet. Such events wait until that is corrected, rather than all becoming dead
-// letters. Web application firewalls look into requests and answer 403 to an odd file name. Therefore an event that is
-// refused while others are accepted becomes a dead letter after all, so that a client cannot stop its own events for a day.
-// A 401 is never about the event: one of several instances may have another token.
+// letters. Web application firewalls inspect requests, and answer 403 to an odd file name. Therefore an event that is refused
+// while others are accepted becomes a dead letter after all, so that a client cannot stop its own events for a day. A 401 is
+// never about the event: one of several instances may have a different token.
 func (a Attempt) misconfigured() Decision {
 	credential := a.Status == http.StatusUnauthorized || a.Status == http.StatusProxyAuthRequired
 	if !credential && a.Accepting && a.Number >= Tries {
@@ -139,8 +140,7 @@ func Pause(attempts int, random float64) time.Duration {
 	return FirstPause + time.Duration(random*float64(most-FirstPause))
 }
 
-// retryAfter returns how long a receiver asks to wait, at most MaxRetryAfter; 0 if it does not, or if the value makes no
-// sense.
+// retryAfter returns how long a receiver asks to wait, at most MaxRetryAfter; 0 if it does not ask, or if the value is invalid.
 func retryAfter(header string, now time.Time) time.Duration {
 	header = strings.TrimSpace(header)
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {

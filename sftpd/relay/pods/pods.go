@@ -27,7 +27,7 @@ type Finder struct {
 	// Name and Port of the pods.
 	Name string
 	Port int
-	// Lookup resolves a name. It is net.DefaultResolver's if nil.
+	// Lookup resolves a name; nil means net.DefaultResolver.
 	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
 	seen map[string]time.Time

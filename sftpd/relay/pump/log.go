@@ -21,7 +21,7 @@ type tallied struct {
 	failures int // that are not logged
 }
 
-// deadLetters logs how many events became dead letters, now if the last line was long ago, or if there will be no other one. It
+// deadLetters logs how many events became dead letters: now, if the last line was long ago or if there will be no later one. It
 // returns how long to wait before calling it again.
 func (t *tallied) deadLetters(total uint64, reason string, now time.Time, last bool) time.Duration {
 	if total == t.dead {
@@ -35,8 +35,8 @@ func (t *tallied) deadLetters(total uint64, reason string, now time.Time, last b
 	return maxWait
 }
 
-// failed records a failed attempt that will be repeated. A receiver that keeps failing and recovering is logged once a
-// minute, and one that fails for longer when that begins.
+// failed records a failed attempt that will be repeated. A receiver that keeps failing and recovering is logged once a minute,
+// and one that fails for longer is logged when the failure begins.
 func (t *tallied) failed(reason string, now time.Time) {
 	switch {
 	case t.failing:

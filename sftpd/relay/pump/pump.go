@@ -1,5 +1,5 @@
-// Package pump delivers the events of all pods of a listener to one sink: it pulls them, sends those that are due, and tells
-// the pods which ones they need not keep. Package queue makes the decisions. Sinks share nothing except the pods, so a slow
+// Package pump delivers the events of all pods of a listener to one sink: it pulls them, sends those that are due, and tells the
+// pods which ones they no longer need to keep. Package queue makes the decisions. Sinks share nothing except the pods, so a slow
 // receiver does not slow down the other sinks.
 package pump
 
@@ -23,11 +23,11 @@ const (
 	Parallel   = 16
 	maxEntries = 10_000
 	maxBytes   = 8 << 20
-	// readsOfSink is how many answers with events are read at a time, each from another pod.
+	// readsOfSink is how many answers with events are read at a time, each from a different pod.
 	readsOfSink = 2
 	// batch is how many events are pulled at a time.
 	batch = 200
-	// shutdownTime is how long attempts in flight, and reporting their results to the pods, may take when the relay ends.
+	// shutdownTime is how long attempts in flight, and reporting their results to the pods, may take when the relay shuts down.
 	shutdownTime = 8 * time.Second
 	// maxWait is the longest time to wait before looking again.
 	maxWait = 5 * time.Second
@@ -44,7 +44,7 @@ type Source interface {
 
 // Options of a Pump.
 type Options struct {
-	// Sink is its name.
+	// Sink is the sink's name.
 	Sink   string
 	Source Source
 	// Wants reports whether an event is for the sink.
@@ -131,7 +131,7 @@ func New(o Options) *Pump {
 // SetPods replaces the pods. It must not be called concurrently.
 func (p *Pump) SetPods(bases []string) {
 	select {
-	case <-p.changed: // pods that were not taken yet
+	case <-p.changed: // pods that have not been received yet
 	default:
 	}
 	p.changed <- bases
@@ -271,10 +271,10 @@ func (p *Pump) finish(ctx context.Context) {
 		case t := <-p.reported:
 			if t.err != nil {
 				p.pods[t.base].reporting = false
-				return // it is sent again after the restart, with the same id
+				return // the event is sent again after the restart, with the same id
 			}
 			p.handleReport(t)
-		case <-p.batches: // it is read again after the restart
+		case <-p.batches: // the batch is read again after the restart
 		case <-timeout:
 			return
 		}

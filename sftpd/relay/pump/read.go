@@ -19,13 +19,13 @@ const (
 	maxPause   = 30 * time.Second
 )
 
-// pulled is what a reader has read from a pod. Results of an earlier reader of the same address are ignored: they may be
-// about other events, or the same events again.
+// pulled is what a reader has read from a pod. Results of an earlier reader of the same address are ignored: they may be about
+// different events, or the same events again.
 type pulled struct {
 	base  string
 	of    *pod
 	lines []events.Line
-	// again is set if the pod has different events than before, so what is known about it is no longer valid.
+	// again is set if the pod's events differ from those before, so what is known about it is no longer valid.
 	again bool
 }
 
@@ -86,8 +86,8 @@ func (p *Pump) read(ctx context.Context, base string, of *pod) {
 	}
 }
 
-// errHasty: a pod should wait for an event before it answers that there is none. One that does not wait must not be asked
-// all the time.
+// errHasty: a pod should wait for an event before it answers that there is none. A pod that does not wait must not be asked
+// continuously.
 var errHasty = errors.New("the pod answers without waiting for events")
 
 // pull waits until a pod has events, and then until there is room for them. Only then does it read more than one event:

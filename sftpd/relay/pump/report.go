@@ -9,7 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/relay/queue"
 )
 
-// report reports to each pod what has become of its events, unless a report is in progress. It returns how long to wait before
+// report reports the results for its events to each pod, unless a report is in progress. It returns how long to wait before
 // retrying a report that failed.
 func (p *Pump) report(ctx context.Context, now time.Time) time.Duration {
 	wait := maxWait
@@ -37,7 +37,7 @@ func (p *Pump) report(ctx context.Context, now time.Time) time.Duration {
 	return wait
 }
 
-// reportTo reports dead letters first: acknowledging one before that would lose it.
+// reportTo reports dead letters first: acknowledging an event before it is a dead letter would lose it.
 func (p *Pump) reportTo(ctx context.Context, base string, r queue.Report) reportResult {
 	ctx, cancel := context.WithTimeout(ctx, reportTime)
 	defer cancel()

@@ -2,7 +2,7 @@ package queue
 
 import stdheap "container/heap"
 
-// heap has the lanes whose first entry waits. The lane that is due first is at index 0.
+// heap contains the lanes whose first entry waits. The lane that is due first is at index 0.
 type heap []*lane
 
 // Len implements sort.Interface.

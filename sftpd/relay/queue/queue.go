@@ -27,7 +27,7 @@ const trip = 3
 
 // Entry is an event of a pod.
 type Entry struct {
-	// Stream is the pod that has it, and Cursor its position there.
+	// Stream is the pod that has the event, and Cursor its position there.
 	Stream, Cursor string
 	// Entries with the same Key are sent one after another. Those with "" have no order.
 	Key string
@@ -48,7 +48,7 @@ type Entry struct {
 	size     int
 }
 
-// lane has the entries of one key in order. Only the first may be in flight.
+// lane holds the entries of one key in order. Only the first may be in flight.
 type lane struct {
 	key     string
 	entries []*Entry
@@ -60,11 +60,11 @@ type lane struct {
 	gaveWay bool
 }
 
-// stream has the entries of one pod in order, from the first one that is not acknowledged.
+// stream holds the entries of one pod in order, starting with the first one that is not acknowledged.
 type stream struct {
 	entries []*Entry
-	settled int // how many of the first are
-	done    int // how many are at all
+	settled int // how many at the beginning are settled
+	done    int // how many are settled in total
 	dead    []*Entry
 }
 
@@ -76,13 +76,13 @@ type Sink struct {
 	streams map[string]*stream
 
 	entries, bytes, sending int
-	// failures in a row, where attempts at the same time count as one. failedAt is when the last one was, failed is the lane
-	// of the first one, and several is set if another lane failed as well.
+	// failures is the number of failures in a row, where attempts at the same time count as one. failedAt is when the last one was,
+	// failed is the lane of the first one, and several is set if another lane also failed.
 	failures int
 	failedAt time.Time
 	failed   *lane
 	several  bool
-	// paused is until when the sink sends nothing because of failures, and reason that of the last one.
+	// paused is until when the sink sends nothing because of failures, and reason is that of the last one.
 	paused time.Time
 	reason string
 	// suspended is why nothing is sent, "" if sending is not suspended.
@@ -90,7 +90,7 @@ type Sink struct {
 	// accepted is when the receiver last accepted an event, and gaveWay how many have made room since then.
 	accepted time.Time
 	gaveWay  int
-	// almostFull are pods that are running out of room for events.
+	// almostFull contains the pods that are running out of room for events.
 	almostFull map[string]bool
 	// dead is how many events became dead letters, for any reason, and why the last one did.
 	dead     uint64
@@ -154,8 +154,8 @@ func (st *stream) advance() {
 	}
 }
 
-// Next returns the entry to send now, which is then in flight until Done. If there is none, Next returns when to call it
-// again; zero means after something else has happened.
+// Next returns the entry to send now, which is then in flight until Done. If there is none, Next returns when to call it again;
+// zero means only after something else has happened.
 func (s *Sink) Next(now time.Time) (*Entry, time.Time) {
 	s.relieve(now)
 	parallel := s.limits.Parallel

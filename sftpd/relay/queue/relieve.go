@@ -6,20 +6,20 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/relay/outcome"
 )
 
-// fewSettled is how many settled events of a pod may wait behind one that is not settled before that matters.
+// fewSettled is how many settled events of a pod may wait behind an unsettled one before that matters.
 const fewSettled = 100
 
-// AlmostFull sets which pods are running out of room for events. What they have to keep matters before they refuse uploads.
+// AlmostFull sets which pods are running out of room for events. Events that they have to keep matter before they refuse uploads.
 func (s *Sink) AlmostFull(pods map[string]bool) { s.almostFull = pods }
 
-// relieve makes dead letters of events that the receiver does not accept, although it accepts those of other users, when too
-// many settled events wait behind them. A pod is told a position only, so whatever is settled behind such an event is kept
-// until that event is settled, both here and in the pod. Without this, one event that makes a receiver fail would stop the
-// events of all users, or make the pods refuse uploads, until it is given up.
+// relieve makes dead letters of events that the receiver does not accept, although it accepts those of other users, when too many
+// settled events wait behind them. A pod is only told a position, so whatever is settled behind such an event is kept until that
+// event is settled, both here and in the pod. Without this, one event that makes a receiver fail would stop the events of all
+// users, or make the pods refuse uploads, until that event is given up.
 //
 // The receiver must have accepted an event of another user since the failures began. Otherwise the receiver itself may be
-// failing, and its events wait. As it may have begun to fail since, only a part of the queue gives way until it accepts one
-// again.
+// failing, and its events wait. As the receiver may have begun to fail since then, only part of the queue gives way until it
+// accepts an event again.
 func (s *Sink) relieve(now time.Time) {
 	full := s.full(now)
 	if !full && len(s.almostFull) == 0 || s.suspended != "" || s.tripped() || now.Before(s.paused) {

@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
-// Message is an event in the form in which it is sent.
+// Message is an event as it is sent.
 type Message struct {
 	ID     string
 	Header http.Header
@@ -80,8 +80,8 @@ func attribute(name string, raw json.RawMessage) (string, error) {
 	return text, err
 }
 
-// escape encodes a value for a header (HTTP binding, section 3.1.3.2): everything but printable ASCII, and the space, double
-// quote and percent sign.
+// escape encodes a value for a header (HTTP binding, section 3.1.3.2): everything except printable ASCII is escaped, and so are
+// the space, double quote and percent sign.
 func escape(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder

@@ -57,7 +57,7 @@ type Options struct {
 	Version string
 }
 
-// New returns a Sender. Its errors quote nothing of a credential.
+// New returns a Sender. Its errors quote no part of a credential.
 func New(s delivery.Sink, o Options) (*Sender, error) {
 	g, err := guard.New(s, o.Denied...)
 	if err != nil {
@@ -105,7 +105,7 @@ func tlsConfig(s delivery.Sink) (*tls.Config, error) {
 func (s *Sender) Send(ctx context.Context, event []byte, now time.Time) Result {
 	m, err := Encode(event, s.sink.Format)
 	if err != nil {
-		// Every attempt would end the same way. The pods check what they record, so it is a defect.
+		// Every attempt would end the same way. The pods check what they record, so this is a bug.
 		return Result{Status: http.StatusBadRequest}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.sink.Timeout())
@@ -130,8 +130,8 @@ func (s *Sender) Send(ctx context.Context, event []byte, now time.Time) Result {
 	return Result{Status: resp.StatusCode, RetryAfter: resp.Header.Get("Retry-After")}
 }
 
-// discard reads a little of a body, for a short time, and closes it. A connection whose answer was not read to its end is
-// closed as well.
+// discard reads a little of a body, for a short time, and closes it. A connection whose answer was not read to the end is also
+// closed.
 func discard(body io.ReadCloser) {
 	stop := time.AfterFunc(bodyTime, func() { _ = body.Close() })
 	_, _ = io.Copy(io.Discard, io.LimitReader(body, maxAnswer))
@@ -142,8 +142,8 @@ func discard(body io.ReadCloser) {
 // Close closes connections that are not in use.
 func (s *Sender) Close() { s.client.CloseIdleConnections() }
 
-// describe returns why there was no answer. Errors of net/http quote URLs and what a receiver sent, so only known ones are
-// named.
+// describe returns why there was no answer. Errors of net/http quote URLs and what a receiver sent, so only known errors are
+// described.
 func describe(err error, timeout time.Duration) string {
 	var (
 		dns     *net.DNSError

@@ -49,7 +49,7 @@ func Start(t testing.TB) *Collector {
 	return StartAt(t, "127.0.0.1")
 }
 
-// StartAt does so at an address of this machine.
+// StartAt is Start at an address of this machine.
 func StartAt(t testing.TB, address string) *Collector {
 	t.Helper()
 	var lc net.ListenConfig
@@ -60,7 +60,7 @@ func StartAt(t testing.TB, address string) *Collector {
 	return StartOn(t, l)
 }
 
-// StartOn does so with a listener, which it closes.
+// StartOn is Start with a listener, which it closes.
 func StartOn(t testing.TB, l net.Listener) *Collector {
 	t.Helper()
 	c := &Collector{t: t, hung: make(chan struct{})}
@@ -74,7 +74,7 @@ func StartOn(t testing.TB, l net.Listener) *Collector {
 	return c
 }
 
-// Answer lets h answer further requests; nil accepts them.
+// Answer makes h answer further requests; nil accepts them.
 func (c *Collector) Answer(h http.HandlerFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,14 +114,14 @@ func (c *Collector) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "{}")
 }
 
-// Requests returns how many there were.
+// Requests returns how many requests there were.
 func (c *Collector) Requests() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.requests
 }
 
-// Spans returns all that were received.
+// Spans returns all spans that were received.
 func (c *Collector) Spans() []Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()

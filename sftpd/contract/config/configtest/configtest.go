@@ -28,7 +28,7 @@ type Dir struct {
 	Path     string
 	Listener config.Listener
 	HostKeys [][]byte
-	// ReceiptKey is the private key of receipts, nil without; see IssueReceipts.
+	// ReceiptKey is the private key of receipts, nil if none are issued; see IssueReceipts.
 	ReceiptKey []byte
 	Users      []config.User
 	// Plain writes files without the kubelet's symlinks.
@@ -60,10 +60,10 @@ func New(t testing.TB) *Dir {
 	}
 }
 
-// Volume is the host directory of the volume "data".
+// Volume returns the host directory of the volume "data".
 func (d *Dir) Volume() string { return d.Listener.Volumes[0].Path }
 
-// Home is the host directory of a user created by AddUser.
+// Home returns the host directory of a user created by AddUser.
 func (d *Dir) Home(username string) string { return filepath.Join(d.Volume(), username) }
 
 // AddUser adds a user with a home and the given credentials, and returns it so that it can be changed before Write. Without
@@ -122,7 +122,7 @@ func (d *Dir) Files(t testing.TB) map[string][]byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// By the name, so that adding or removing a user changes no other's shard.
+		// By name, so that adding or removing a user changes no other user's shard.
 		i := crc32.ChecksumIEEE([]byte(u.Username)) % uint32(len(shards))
 		shards[i] = append(shards[i], line...)
 	}
@@ -159,7 +159,7 @@ func (d *Dir) IssueReceipts(t testing.TB) receipt.Signers {
 	return receipt.Signers{{Principal: d.Listener.Namespace + "/" + d.Listener.Name, Key: signer.PublicKey()}}
 }
 
-// EventsKey is the content of the file with the key for events.
+// EventsKey returns the content of the file with the key for events.
 func EventsKey() []byte { return bytes.Repeat([]byte("e"), 52) }
 
 // RecordEvents makes the daemon record events for sinks.
@@ -255,7 +255,7 @@ func PEM(t testing.TB, private any) []byte {
 	return pem.EncodeToMemory(block)
 }
 
-// Line is a public key in the format of authorized_keys without a comment.
+// Line returns a public key in the format of authorized_keys without a comment.
 func Line(k ssh.PublicKey) string {
 	line := ssh.MarshalAuthorizedKey(k)
 	return string(line[:len(line)-1])
