@@ -288,7 +288,7 @@ func TestEnd(t *testing.T) {
 		}
 		synctest.Wait()
 		if !waited.Load() {
-			t.Error("Wait waits for nobody")
+			t.Error("Wait waits although no connection is left")
 		}
 	})
 }

@@ -114,7 +114,7 @@ func (m *model) check(t *testing.T, what string, c, got *Place, reason event.Rea
 		t.Errorf("%s: %q, want %q", what, reason, want)
 		return false
 	case got == nil && want != "" && len(victims) > 0 && !slices.Contains(victims, nil):
-		t.Errorf("%s: nobody went, %d could have", what, len(victims))
+		t.Errorf("%s: no connection was dropped, %d could have been", what, len(victims))
 		return false
 	}
 	if got != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// TestStartupsOfANamespace: where namespaces share a listener, one of them gets at most half of the logins in progress from which
-// on connections are refused at random, and at least one.
+// TestStartupsOfANamespace: where namespaces share a listener, one of them gets at most half of the number of logins in progress
+// at which connections begin to be refused at random, but at least one.
 func TestStartupsOfANamespace(t *testing.T) {
 	const never = 1 << 30 // the share of connections that are refused at random rises up to here
 	for name, tc := range map[string]struct {

@@ -66,7 +66,7 @@ func TestTallyStartsAnew(t *testing.T) {
 	tally := NewTally(func() time.Time { return now })
 	a := Refusal{ConnectionRefused, "startups", netip.MustParsePrefix("192.0.2.1/32")}
 	tally.Count(a)
-	tally.Unwritten(Refusal{LoginRefused, "other", a.Source}) // counts from now on, too
+	tally.Unwritten(Refusal{LoginRefused, "other", a.Source}) // also counts from now on
 	tally.Count(a)
 	for _, step := range []struct {
 		wait time.Duration

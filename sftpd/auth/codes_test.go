@@ -119,7 +119,7 @@ func TestCodeTries(t *testing.T) {
 		t.Errorf("the right one after that: %q", reason)
 	}
 	if reason, _ := c.check("bob", k, c.code(k, 0)); reason != "" {
-		t.Errorf("somebody else: %q", reason)
+		t.Errorf("another user: %q", reason)
 	}
 	// Under a sustained attack, there is one guess an hour.
 	tries := 0

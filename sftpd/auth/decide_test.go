@@ -140,7 +140,7 @@ func TestCertificateDecisions(t *testing.T) {
 		{"from soon on", func(s *scene) { s.resign(func(c *ssh.Certificate) { c.ValidAfter = uint64(s.now.Unix()) + 1 }) }, event.CertificateNotYetValid},
 		{"until now", func(s *scene) { s.resign(func(c *ssh.Certificate) { c.ValidBefore = uint64(s.now.Unix()) }) }, event.CertificateExpired},
 		{"until soon", func(s *scene) { s.resign(func(c *ssh.Certificate) { c.ValidBefore = uint64(s.now.Unix()) + 1 }) }, ""},
-		{"for ever", func(s *scene) { s.resign(func(c *ssh.Certificate) { c.ValidBefore = ssh.CertTimeInfinity }) }, ""},
+		{"forever", func(s *scene) { s.resign(func(c *ssh.Certificate) { c.ValidBefore = ssh.CertTimeInfinity }) }, ""},
 		{"changed", func(s *scene) { s.certificate.KeyId = "other" }, event.CertificateInvalid},
 		{"user until now", func(s *scene) { s.user().NotAfter = s.at(0) }, event.UserExpired},
 		{"user from elsewhere", func(s *scene) { s.user().AllowFrom = elsewhere }, event.SourceNotAllowed},

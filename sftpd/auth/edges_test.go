@@ -106,7 +106,7 @@ func TestPasswordThenCode(t *testing.T) {
 	})
 }
 
-// codeLogin is a login that has reached the code step, an hour after the process began.
+// codeLogin returns a login that has reached the code step, an hour after the process began.
 func (s *scene) codeLogin() *Login {
 	s.Helper()
 	s.user().Methods = []string{"PublicKey,TOTP"}

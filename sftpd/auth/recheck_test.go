@@ -149,7 +149,7 @@ func TestCertificateEnds(t *testing.T) {
 		}
 		s.resign(func(c *ssh.Certificate) { c.ValidBefore = ssh.CertTimeInfinity })
 		if _, reason := Recheck(s.current, s.granted("certificate"), end.AddDate(500, 0, 0)); reason != "" {
-			t.Errorf("for ever: %q", reason)
+			t.Errorf("forever: %q", reason)
 		}
 	})
 }

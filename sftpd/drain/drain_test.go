@@ -128,7 +128,7 @@ func TestSessionsEndWhenQuiet(t *testing.T) {
 			}
 		}
 		if s.logins != 0 {
-			t.Error("logins go on")
+			t.Error("logins continue")
 		}
 	})
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// played is a governor with a simulated clock and CPU.
+// played is a tuner with a simulated clock and CPU.
 type played struct {
 	*Tuner
 	now   time.Time

@@ -134,7 +134,7 @@ func TestOnceInAConnection(t *testing.T) {
 	hostKeys, _, request := oneKey(t)
 	p := New(&conn{}, func() *hostkeys.Set { return hostKeys }, make(handshake.Slots, 1))
 	if _, _, err := p.Answer(t.Context(), append(appendString(nil, []byte("stranger")), request...)); !errors.Is(err, ErrRefused) {
-		t.Errorf("beside a stranger: %v", err)
+		t.Errorf("together with an unknown key: %v", err)
 	}
 	if answer, proved, err := p.Answer(t.Context(), request); err != nil || len(answer) == 0 || len(proved) != 1 {
 		t.Errorf("first: %v, %v", proved, err)

@@ -242,7 +242,7 @@ func TestDamage(t *testing.T) {
 	r.expect(t, "a", "/0/2/4")
 }
 
-// TestSettle is the table of what may have become of a file that was about to get its name.
+// TestSettle checks what may have become of a file that was about to get its name.
 func TestSettle(t *testing.T) {
 	for name, tc := range map[string]struct {
 		rename bool

@@ -72,7 +72,7 @@ func TestReceiptsReachTheDisk(t *testing.T) {
 	}
 }
 
-// TestWhatCanNeverBePut: a receipt that no volume could take is told apart from one whose volume is full.
+// TestWhatCanNeverBePut: a receipt that no volume could take is distinguished from one whose volume is full.
 func TestWhatCanNeverBePut(t *testing.T) {
 	good := envelope(t, "one", "c", time.Now())
 	for account, want := range map[string]bool{"team/ada": true, "team": false, "../ada": false, "team/.new": false, "": false} {
@@ -141,7 +141,7 @@ func TestTrimOfAUser(t *testing.T) {
 		t.Errorf("%q", have)
 	}
 	if err := s.Trim("team", now); err == nil {
-		t.Error("an account that is none")
+		t.Error("an invalid account")
 	}
 	file := filepath.Join(s.Dir(), "team", "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // BenchmarkLoad measures the time from a change to the swap, for a number of users with two keys each, in as many shards as the
-// operator creates for them: at startup, after a change of one user, and after a change of the settings, on which all users
+// operator creates for them: at startup, after a change to one user, and after a change to the settings, on which all users
 // depend.
 func BenchmarkLoad(b *testing.B) {
 	for _, users := range []int{100, 1000, 10_000, 40_000} {

@@ -40,7 +40,7 @@ func TestClock(t *testing.T) {
 		{"forward while the node was off", func(c *clocks) { c.true += hour; c.reboot(); c.off = 3 * day }, DoubtJumped, true},
 		{"back while the node was off", func(c *clocks) { c.true += hour; c.reboot(); c.off = -3 * day }, DoubtJumped, true},
 		{"off for a week", func(c *clocks) { c.true += 7 * day; c.reboot() }, DoubtJumped, true},
-		{"suspended for a week", func(c *clocks) { c.true += 7 * day }, "", true}, // the time since boot goes on
+		{"suspended for a week", func(c *clocks) { c.true += 7 * day }, "", true}, // the time since boot continues
 		{"the volume's clock differs", func(c *clocks) { c.true += hour; c.volumeOff = 2 * hour }, DoubtJumped, false},
 		{"the volume's clock differs slowly", func(c *clocks) { c.true += hour; c.volumeOff, c.off = 9*time.Minute, -9*time.Minute }, "", true},
 	} {

@@ -41,7 +41,7 @@ func TestDecide(t *testing.T) {
 		{name: "new rule", rule: enforce, all: []*Counted{counted("a", 10, 5, 0)}, in: Circumstances{New: true}, message: "only reports"},
 		{name: "clock", rule: enforce, all: []*Counted{counted("a", 10, 5, 0)}, in: Circumstances{Doubt: DoubtJumped}, halt: config.HaltClock, message: "was set"},
 		{name: "clock of a report", rule: config.RetentionRule{Mode: config.RetentionReport}, in: Circumstances{Doubt: DoubtJumped}},
-		{name: "hold is missing, others go on", rule: enforce, all: []*Counted{counted("a", 10, 5, 0)}, in: Circumstances{Halt: config.HaltHold, Detail: "x"}, deletes: "a", budget: 5, halt: config.HaltHold, message: "x"},
+		{name: "hold is missing, others continue", rule: enforce, all: []*Counted{counted("a", 10, 5, 0)}, in: Circumstances{Halt: config.HaltHold, Detail: "x"}, deletes: "a", budget: 5, halt: config.HaltHold, message: "x"},
 		{name: "few files may all go", rule: enforce, all: []*Counted{counted("a", 100, 100, 0)}, deletes: "a", budget: 100},
 		{name: "half may go", rule: enforce, all: []*Counted{counted("a", 202, 101, 0)}, deletes: "a", budget: 101},
 		{name: "more than half may not", rule: enforce, all: []*Counted{counted("a", 201, 101, 0)}, halt: config.HaltTooMany, message: "101 of 201"},

@@ -18,9 +18,8 @@ import (
 // packets.
 const maxChannels = 10
 
-// auditBlocked reports whether the audit log has not accepted a line for some seconds. Operations are logged when they are
-// done, so without a pause a session could keep reading and writing, and none of it would be logged if the process were
-// killed.
+// auditBlocked reports whether the audit log has not accepted a line for a few seconds. Operations are logged when they are done,
+// so without a pause a session could keep reading and writing, and none of it would be logged if the process were killed.
 func (s *Server) auditBlocked() bool { return s.Blocked != nil && s.Blocked() > 0 }
 
 // serveChannels accepts the channels of a session until its connection ends. Global requests

@@ -80,7 +80,7 @@ func TestForgedSignature(t *testing.T) {
 			}
 		})
 	}
-	// Each failure costs 5 seconds, and from 30 on the user is refused from this source. It takes more than six because time
+	// Each failure costs 5 seconds, and at 30 or more the user is refused from this source. It takes more than six because time
 	// passes, but fewer than it takes to refuse the source itself.
 	for range 12 {
 		if c, err := d.Dial("ed25519", ssh.PublicKeys(forgers["ed25519"]...)); err == nil {

@@ -159,7 +159,7 @@ func TestConnectionLimits(t *testing.T) {
 			t.Errorf("%s hears %v", user, refused)
 		}
 		if err := c.Wait(); err == nil { // does not end if it stays
-			t.Errorf("%s left by itself", user)
+			t.Errorf("%s left on its own", user)
 		}
 		if got := d.WaitAudit(t, "login_refused", lines); got["reason"] != "max_connections_per_user" || got["user"] != user {
 			t.Errorf("audit: %v", got)

@@ -92,7 +92,7 @@ func TestKeyTooShort(t *testing.T) {
 	refused := d.WaitAudit(t, "login_refused", 1) // before that of an unknown user
 	_, other := d.Dial("nobody", ssh.PublicKeys(short))
 	if err == nil || other == nil || err.Error() != other.Error() {
-		t.Errorf("ada: %v; nobody: %v", err, other)
+		t.Errorf("ada: %v; unknown user: %v", err, other)
 	}
 	if refused["user"] != "ada" || refused["reason"] != "key_too_short" {
 		t.Errorf("audit: %v", refused)
@@ -116,7 +116,7 @@ func TestSignatureAlgorithmOfThePolicy(t *testing.T) {
 	refused := d.WaitAudit(t, "login_refused", 1) // before that of an unknown user
 	_, other := d.Dial("nobody", ssh.PublicKeys(nist))
 	if err == nil || other == nil || err.Error() != other.Error() {
-		t.Errorf("ada: %v; nobody: %v", err, other)
+		t.Errorf("ada: %v; unknown user: %v", err, other)
 	}
 	d.WaitAudit(t, "login_refused", 2)
 	if refused["reason"] != "algorithm_not_allowed" || refused["user"] != "ada" {

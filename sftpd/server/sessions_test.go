@@ -22,7 +22,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// noted has the events that a server emitted, from several goroutines. Tests read them when none emits.
+// noted holds the events that a server emitted, from several goroutines. Tests read them when none emits.
 type noted struct {
 	mu     sync.Mutex
 	events []event.Event

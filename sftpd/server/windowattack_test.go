@@ -97,7 +97,7 @@ func TestLargeWindowsAreBounded(t *testing.T) { // not parallel: it measures mem
 	}
 	flooding.Wait()
 	held := liveHeap() - before
-	fmt.Printf("MEMORY ten uploads with large windows that nobody reads: %.1f MiB taken, %.1f MiB at most by one, %d closed, %.1f MiB live heap\n",
+	fmt.Printf("MEMORY ten uploads with large windows that are not read: %.1f MiB taken, %.1f MiB at most by one, %d closed, %.1f MiB live heap\n",
 		float64(all)/(1<<20), float64(most)/(1<<20), closed, float64(held)/(1<<20))
 	// Unread data of all connections is limited by the ledger, and by the budget beyond that; the test's clients hold replies.
 	const ledger, budget, replies = 128 << 20, 64 << 20, 10 * 4 << 20

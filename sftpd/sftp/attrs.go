@@ -36,7 +36,7 @@ func (f *fields) attrs() vfs.Changes {
 	return c
 }
 
-// mode returns the permissions in c, or def if there are none.
+// mode returns the permissions in c, or def if c has none.
 func mode(c vfs.Changes, def uint32) uint32 {
 	if c.Set&vfs.SetMode != 0 {
 		return c.Mode & 0o777

@@ -22,7 +22,7 @@ const (
 	maxHashRange = 1 << 40
 )
 
-// hashes by their names in the draft.
+// hashes maps names in the draft to hashes.
 var hashes = map[string]func() hash.Hash{"sha256": sha256.New, "sha512": sha512.New}
 
 // checkFileHandle answers check-file-handle, and check-file, the name that older clients
@@ -120,8 +120,7 @@ func (s *Session) hashRange(r *request, h hash.Hash, f *vfs.File, off, n int64) 
 	buf := buffers.Get().(*[bufferBytes]byte)
 	defer buffers.Put(buf)
 	for n > 0 {
-		// Outside a turn, because the volume may be slow. It is bounded anyway, because it waits for a turn between
-		// reads.
+		// Reading is outside a turn, because the volume may be slow. It is bounded anyway, because it waits for a turn between reads.
 		got, err := f.ReadAt(buf[:min(n, int64(len(buf)))], off)
 		if err != nil {
 			return err

@@ -157,6 +157,6 @@ func TestCheckFileEndsWithItsSession(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(30 * time.Second):
-		t.Fatal("the session goes on")
+		t.Fatal("the session continues")
 	}
 }

@@ -11,10 +11,9 @@ import (
 // milliseconds, where the volume copies by reading and writing.
 const copyPart = 4 << 20
 
-// copyData answers copy-data (draft-ietf-secsh-filexfer-extensions-00, section 7; OpenSSH
-// PROTOCOL, section 4.10). Length zero copies to the end of the file; a file that ends
-// before the length is reached gives SSH_FX_EOF after copying what there is. Copying a file
-// onto itself is refused.
+// copyData answers copy-data (draft-ietf-secsh-filexfer-extensions-00, section 7; OpenSSH PROTOCOL, section 4.10). Length zero
+// copies to the end of the file; for a file that ends before the length is reached, the answer is SSH_FX_EOF after copying what
+// there is. Copying a file onto itself is refused.
 func (s *Session) copyData(r *request) error {
 	src, srcErr := s.file(r)
 	off, n := r.uint64(), r.uint64()

@@ -22,8 +22,8 @@ func (s *Session) opendir(r *request) error {
 	return nil
 }
 
-// When a READDIR reply is full. One more entry may follow: two names of at most 255 bytes
-// each, and fewer bytes around them.
+// The sizes at which a READDIR reply is full. One more entry may follow: two names of at most 255 bytes each, and fewer bytes
+// around them.
 const (
 	maxEntry = 3 * 256
 	// maxListing stays below the 34000 bytes that every client must accept (filexfer-02,

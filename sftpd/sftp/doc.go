@@ -5,12 +5,10 @@
 // arrival, as section 6.1 of the draft requires for requests on one file and as clients
 // (notably sshfs) rely on. Replies leave in the same order.
 //
-// A request is parsed where it was received, a READ is read straight into its reply, and
-// WRITEs that arrived together are written together if they continue one another; each
-// still gets its own result. Replies to requests that arrived together leave in one Write,
-// of up to 256 KiB; they wait at most a millisecond plus the current request. Both buffers
-// come from a pool and go back as soon as the peer is silent, so an idle session keeps
-// about a kilobyte.
+// A request is parsed where it was received, a READ is read straight into its reply, and WRITEs that arrived together are written
+// together if they continue one another; each still gets its own result. Replies to requests that arrived together leave in one
+// Write, of up to 256 KiB; they wait at most a millisecond plus the current request. Both buffers come from a pool and are
+// returned as soon as the peer is silent, so an idle session keeps about a kilobyte.
 //
 // A volume that does not respond delays only the session with that request: sessions share
 // nothing but the tree.

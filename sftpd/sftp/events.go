@@ -10,7 +10,7 @@ import (
 // goroutine reports it and waits: observers must be quick.
 type Event interface{ event() }
 
-// Direction is what a file was opened for, or used for if it was used.
+// Direction is what a file was used for, or opened for if it was not used.
 type Direction string
 
 // The directions of a transfer, as seen by the client.
@@ -50,9 +50,8 @@ type Transfer struct {
 	Created, Truncated bool
 }
 
-// Operation is a change of the tree or the hash of a file, done or refused, or any other
-// request that was refused with SSH_FX_PERMISSION_DENIED. A successful OPEN is not one: its
-// Transfer follows.
+// Operation is a change to the tree or the hash of a file, done or refused, or any other request that was refused with
+// SSH_FX_PERMISSION_DENIED. A successful OPEN is not one: its Transfer follows.
 type Operation struct {
 	Op     string // the request's name, as in OpenSSH's sftp-server -Q requests
 	Path   string // virtual and clean; empty if the request was refused unread

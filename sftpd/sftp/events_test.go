@@ -137,7 +137,7 @@ func TestContextEndsSession(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("the session goes on")
+		t.Fatal("the session continues")
 	}
 }
 

@@ -133,8 +133,8 @@ func (s *Session) close(h *handle, slot uint32, aborted bool) error {
 	return err
 }
 
-// sum computes the checksum of what was uploaded. It reports whether the session ended meanwhile: then the file is not complete,
-// and neither is one that cannot be read.
+// sum computes the checksum of what was uploaded. It reports whether the session ended in the meantime: then the file is not
+// complete, and neither is one that cannot be read.
 func (s *Session) sum(h *handle) (sum string, ended bool, err error) {
 	sum, err = h.file.Sum(s.inParts(&ended))
 	if ended {

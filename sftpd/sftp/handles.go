@@ -90,8 +90,8 @@ func (t *handles) get(name []byte) (*handle, uint32, error) {
 	return h, slot, nil
 }
 
-// stagedAt returns the file that the client is writing and that will be published as path
-// when it is closed, nil for none: for this client it already exists.
+// stagedAt returns the file that the client is writing and that will be published as path when it is closed, nil for none: to
+// this client the file already exists.
 func (s *Session) stagedAt(path string) *vfs.File {
 	if s.staged == 0 {
 		return nil

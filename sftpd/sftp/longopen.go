@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// openTransfer is what other goroutines may read about an open file. Only the session's writes the numbers.
+// openTransfer is what other goroutines may read about an open file. Only the session's goroutine writes the numbers.
 type openTransfer struct {
 	path          string
 	direction     Direction // opened for
@@ -18,11 +18,11 @@ type openTransfer struct {
 	place         int       // in openTransfers.all
 }
 
-// openTransfers are the open files of a session. What a closed file leaves is used for the next one: small files come by the
-// thousand, and are closed before anything is read here.
+// openTransfers are the open files of a session. The openTransfer of a closed file is reused for the next one: small files come
+// by the thousand, and are closed before anything is read here.
 type openTransfers struct {
 	mu sync.Mutex
-	// all are the open ones, in any order, and behind them, within its capacity, those to be used again.
+	// all contains the open ones, in any order, and behind them, within its capacity, those to be reused.
 	all []*openTransfer
 }
 

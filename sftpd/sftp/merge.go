@@ -7,9 +7,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// ahead records how much of the next WRITE requests has already been written, in one call
-// with an earlier WRITE. Nothing can come in between: they have been received, and each is
-// parsed, checked and answered in turn as if it did its own write.
+// ahead records how much of the next WRITE requests has already been written, in one call with an earlier WRITE. Nothing can come
+// in between: they have been received, and each is parsed, checked and answered in turn as if it were written separately.
 type ahead struct {
 	h   *handle
 	off uint64 // offset of the next WRITE

@@ -38,15 +38,15 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Descriptors are file descriptors that sessions share. It must be safe for concurrent use.
+// Descriptors are file descriptors that sessions share. An implementation must be safe for concurrent use.
 type Descriptors interface {
-	// Acquire takes one for a new handle, and reports whether there was one.
+	// Acquire takes a descriptor for a new handle, and reports whether there was one.
 	Acquire() bool
-	// Release returns one.
+	// Release returns a descriptor.
 	Release()
 }
 
-// Work limits the work for each user. It must be safe for concurrent use.
+// Work limits the work for each user. An implementation must be safe for concurrent use.
 type Work interface {
 	// Turn waits for a turn on a processor, and returns a function that ends it.
 	Turn(ctx context.Context) (done func(), err error)

@@ -180,7 +180,7 @@ func TestReadOnlyRefusesEveryChange(t *testing.T) {
 	}
 }
 
-// describe returns everything in which a change of a file could leave traces.
+// describe returns everything in which a change to a file could leave traces.
 func describe(t *testing.T, dir string) (text string) {
 	t.Helper()
 	err := filepath.Walk(dir, func(p string, _ os.FileInfo, err error) error {

@@ -38,7 +38,7 @@ type Session struct {
 	askedLimits bool
 	lastUsed    atomic.Int64 // Unix nanoseconds
 	lastWork    int64        // likewise, when touch was last called
-	// alone is how long the server has worked on requests since it last waited for the client; see aloneLimit.
+	// alone is how long the server has been working on requests since it last waited for the client; see aloneLimit.
 	alone    time.Duration
 	files    atomic.Int32
 	longOpen openTransfers
@@ -116,7 +116,7 @@ func (s *Session) Serve(ctx context.Context) error {
 
 func (s *Session) loop() error {
 	for s.ctx.Err() == nil {
-		asked := int64(math.MaxInt64) // when it began to wait for the client; not for a request that is there
+		asked := int64(math.MaxInt64) // when it began to wait for the client; unset for a request that has already arrived
 		if !s.in.ready() {
 			// Nothing more to answer now: send, and hold no buffers while waiting.
 			if err := s.flush(); err != nil {

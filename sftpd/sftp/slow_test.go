@@ -91,11 +91,11 @@ func TestSlowVolume(t *testing.T) {
 	}
 	cancel()
 	if _, err := near.Read(make([]byte, 1)); err == nil {
-		t.Error("the connection of a cancelled session is open")
+		t.Error("the connection of a canceled session is open")
 	}
 	select {
 	case err := <-ended:
-		t.Error("the session ended with a request under way:", err)
+		t.Error("the session ended with a request in progress:", err)
 	case <-time.After(50 * time.Millisecond):
 	}
 	free()

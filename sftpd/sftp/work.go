@@ -11,8 +11,8 @@ const aloneLimit = time.Hour
 // the request had already arrived.
 const waited = time.Millisecond
 
-// part does a part of a long request that only its client waits for: less than a millisecond of work, in a turn. It counts
-// the time since the previous part as work of the server alone.
+// part does one part of a long request that only its client waits for: less than a millisecond of work, in a turn. It counts the
+// time since the previous part as work of the server alone.
 func (s *Session) part(work func()) error {
 	if w := s.opts.Work; w != nil {
 		done, err := w.Turn(s.ctx)
@@ -28,8 +28,8 @@ func (s *Session) part(work func()) error {
 	return nil
 }
 
-// inParts is part for work that may be short: what was answered before is sent when there is more than one part of it. It
-// sets ended if the session is over.
+// inParts is part for work that may be short: earlier replies are sent when there is more than one part. It sets ended if the
+// session is over.
 func (s *Session) inParts(ended *bool) func(work func()) error {
 	parts := 0
 	return func(work func()) (err error) {
@@ -50,8 +50,8 @@ func (s *Session) workedAlone() {
 	s.touch()
 }
 
-// pace waits before a request that will be logged in the audit log: a user that causes many lines is slowed down, and the
-// others are not.
+// pace waits before a request that will be logged in the audit log: a user that causes many lines is slowed down, and other users
+// are not.
 func (s *Session) pace(k *kind) error {
 	if s.opts.Work == nil || k.audit != always && k.typ != typeOpen {
 		return nil

@@ -80,7 +80,7 @@ func TestWhatHasNotChangedIsNotParsedAgain(t *testing.T) {
 	dir.Listener.Limits.MaxConnectionsPerUser = 2
 	third, read := next(t, dir, second)
 	if u, _ := third.Lookup("user17"); u.MaxConnections != 2 || read != 8 || taken(dir, second, third) != 0 {
-		t.Errorf("%d shards were read after a change of the settings, and user17 is %+v", read, u)
+		t.Errorf("%d shards were read after a change to the settings, and user17 is %+v", read, u)
 	}
 }
 

@@ -120,7 +120,7 @@ func TestUser(t *testing.T) {
 		t.Fatal("a key is missing")
 	}
 	if timed.Begun(end.Add(-time.Nanosecond)) || !timed.Begun(end) || timed.Expired(later.Add(-time.Nanosecond)) || !timed.Expired(later) {
-		t.Error("a key has another time than it says")
+		t.Error("a key's time differs from its record")
 	}
 	if !placed.Begun(time.Time{}) || placed.Expired(end.AddDate(1000, 0, 0)) {
 		t.Error("a key without a time has one")

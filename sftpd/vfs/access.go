@@ -14,14 +14,13 @@ const (
 	// set attributes, stat. Content and link targets cannot be read, names can be listed
 	// only with [Mount].ListNames, and nothing can be removed or linked.
 	WriteOnly Access = "WriteOnly"
-	// CreateOnly is a drop box that only grows: files and directories can be created, and
-	// nothing that exists is written, replaced, renamed or removed. What the same tree has
-	// created can be renamed to a free name, and get times and permissions, because that is
-	// how clients upload. Otherwise it is like WriteOnly.
+	// CreateOnly is a drop box that only grows: files and directories can be created, and nothing that exists is written, replaced,
+	// renamed or removed. What the same tree has created can be renamed to a free name, and its times and permissions can be set,
+	// because that is how clients upload. Otherwise it is like WriteOnly.
 	CreateOnly Access = "CreateOnly"
 )
 
-// right is one thing that an access mode grants or refuses.
+// right is one permission that an access mode grants or refuses.
 type right uint8
 
 const (

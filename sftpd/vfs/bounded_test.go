@@ -217,8 +217,8 @@ func TestLeftoversOfAnotherPolicy(t *testing.T) {
 	}
 }
 
-// TestStagedFileThatGoes: a staged file that another process removes while it is being opened is not written to, because no
-// name leads to it anymore. The upload begins again.
+// TestStagedFileThatGoes: a staged file that another process removes while it is being opened is not written to, because no name
+// leads to it anymore. The upload begins again.
 func TestStagedFileThatGoes(t *testing.T) {
 	for name, access := range map[string]int{"as the only one": 0, "with another writer": unix.O_WRONLY | unix.O_CREAT} {
 		t.Run(name, func(t *testing.T) {

@@ -48,7 +48,7 @@ func writev(fd int, parts [][]byte, off int64, appending bool) int {
 	}
 }
 
-// lstatName is lstatAt for a name that is NUL-terminated in place.
+// lstatName is lstatAt for a name that is already NUL-terminated.
 func lstatName(dirfd int, name *byte, st *unix.Stat_t) error {
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_NEWFSTATAT, uintptr(dirfd), uintptr(unsafe.Pointer(name)), //nolint:gosec // see above

@@ -79,8 +79,8 @@ func (t *Tree) Remove(p string) error {
 	return err
 }
 
-// Link makes newp another name of the file at oldp, of the link itself if that
-// is one (link(2) on Linux, hardlink@openssh.com).
+// Link makes newp another name of the file at oldp, or of the link itself if oldp is one (link(2) on Linux,
+// hardlink@openssh.com).
 func (t *Tree) Link(oldp, newp string) error {
 	from, to, err := t.pair(oldp, newp, rightRead|rightWrite|rightRemove, free)
 	if err != nil {
@@ -149,8 +149,7 @@ func (t *Tree) Symlink(target, p string) error {
 	return retry(func() error { return unix.Symlinkat(target, par.fd, par.name) })
 }
 
-// checkTarget rejects link targets that no path could have. A link could also be a way to
-// reach the names of uploads in progress.
+// checkTarget rejects link targets that no path could have. A link could otherwise also reach the names of uploads in progress.
 func checkTarget(target string) error {
 	if err := checkPath(target); err != nil {
 		return err

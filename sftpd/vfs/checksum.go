@@ -31,15 +31,15 @@ type span struct{ start, end int64 }
 // checksum computes the SHA-256 of a file. What is written in order is hashed at once, the rest when the file is closed. Its
 // methods do nothing for nil.
 type checksum struct {
-	// changed: through this handle.
+	// changed: the file was changed through this handle.
 	changed bool
-	// running: this handle created the file, and all that it wrote from the start on is in order. Whether another handle wrote to
-	// it as well is known when it is closed.
+	// running: this handle created the file, and everything that it has written is in order. Whether another handle wrote to it as
+	// well is known when it is closed.
 	running bool
 	// next is how many bytes at the start of the file have been written, and ahead are the ranges behind a gap.
 	next  int64
 	ahead []span
-	// hash is that of the first hashed bytes.
+	// hash is the hash of the first hashed bytes.
 	hash   hash.Hash
 	hashed int64
 
@@ -126,16 +126,16 @@ func (c *checksum) later(s span) {
 	}
 }
 
-// Work does a part of long work, of less than a millisecond. An error ends the work: the session is over.
+// Work does one part, of less than a millisecond, of long work. An error ends the work: the session is over.
 type Work func(part func()) error
 
-// inOneGo is for work that is bounded anyway.
+// inOneGo does all parts at once. It is for work that is bounded anyway.
 func inOneGo(part func()) error {
 	part()
 	return nil
 }
 
-// hashBuffers are for reading back.
+// hashBuffers are buffers for reading back.
 var hashBuffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
 // read hashes what the file has from hashed on, up to size. A file that has become shorter gives io.ErrUnexpectedEOF. It

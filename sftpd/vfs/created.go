@@ -6,9 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// created has the names that a tree has created in mounts with [CreateOnly]. Clients give a
-// file its final name when it is complete, and set its times after that: a connection may
-// still rename and touch what it has just created, and nothing else.
+// created holds the names that a tree has created in mounts with [CreateOnly]. Clients give a file its final name when it is
+// complete, and set its times after that: a connection may still rename and touch what it has just created, and nothing else.
 type created struct {
 	mu    sync.Mutex
 	files map[createdName]identity

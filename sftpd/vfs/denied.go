@@ -6,10 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A request that the access mode does not allow is answered like on a read-only POSIX file
-// system: errors of the name come first. Clients rely on it, for example those that create
-// the directories of a path and skip existing ones. It reveals nothing that STAT and LSTAT
-// do not reveal in every mode.
+// A request that the access mode does not allow is answered as on a read-only POSIX file system: errors about the name come
+// first. Clients rely on it, for example those that create the directories of a path and skip existing ones. It reveals nothing
+// that STAT and LSTAT do not reveal in every mode.
 
 // name describes what a request requires of a name.
 type name uint8

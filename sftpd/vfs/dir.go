@@ -87,7 +87,7 @@ func (d *Dir) Next(e *Entry) error {
 		}
 		// The name is followed by NUL in the block that the kernel wrote.
 		if err := lstatName(d.fd, &name[0], &d.st); err != nil {
-			continue // gone meanwhile; OpenSSH also leaves out what it cannot stat
+			continue // gone in the meantime; OpenSSH also leaves out what it cannot stat
 		}
 		e.Name, e.Attr = name, attrOf(&d.st)
 		return nil

@@ -47,33 +47,28 @@
 //
 // # Uploads
 //
-// With [Uploads].OnClose a file that is created or truncated is written under a hidden name
-// in its own directory and renamed when it is closed, so that it appears whole or not at
-// all. Names that begin with ".sftpd-upload." are reserved for that: they can be neither
-// listed nor reached, whatever the policy, and no link to them can be created. What a
-// broken connection left stays under its hidden name. If there is no file with that name, Stat
-// shows the leftover, and opening the name for writing without O_TRUNC continues it. If
-// there is one, that open is refused with [ErrInterrupted]: it would continue the old file
-// with the end of the new one.
+// With [Uploads].OnClose a file that is created or truncated is written under a hidden name in its own directory and renamed when
+// it is closed, so that it appears whole or not at all. Names that begin with ".sftpd-upload." are reserved for that: they can be
+// neither listed nor reached, whatever the policy, and no link to them can be created. What a broken connection left behind stays
+// under its hidden name. If there is no file with that name, Stat shows the leftover, and opening the name for writing without
+// O_TRUNC continues it. If there is one, that open is refused with [ErrInterrupted]: it would continue the old file with the end
+// of the new one.
 //
-// A name has one staged file at most, whose own name is derived from it, and every writer
-// of a file holds a lock on it (see inuse.go). That is how handles of the same connection,
-// of other connections and of other daemons find each other. An OPEN without O_TRUNC of a
-// name that is being uploaded shares the staged file; one with O_TRUNC or O_EXCL is refused
-// with [ErrUploading], unless it is the same connection's, and so is replacing a file that
-// another handle is writing in place. The first complete CLOSE publishes. Locks end with
-// their process: what a killed daemon leaves is continued like what a broken connection
-// left.
+// A name has one staged file at most, whose own name is derived from it, and every writer of a file holds a lock on it (see
+// inuse.go). That is how handles of the same connection, of other connections and of other daemons find each other. An OPEN
+// without O_TRUNC of a name that is being uploaded shares the staged file; one with O_TRUNC or O_EXCL is refused with
+// [ErrUploading], unless it is the same connection's, and so is replacing a file that another handle is writing in place. The
+// first complete CLOSE publishes. Locks end with their process: what a killed daemon leaves behind is continued like what a
+// broken connection left behind.
 //
-// Where a volume has no locks (fcntl(2), F_OFD_SETLK), writers of a staged name share it as
-// well, but an active upload looks like an abandoned one: another one that replaces it
-// makes its CLOSE fail with [ErrRemoved], and a file that is being written in place can be
-// replaced.
+// Where a volume has no locks (fcntl(2), F_OFD_SETLK), writers of a staged name share it as well, but an active upload looks like
+// an abandoned one: if a second upload replaces it, the CLOSE of the first one fails with [ErrRemoved], and a file that is being
+// written in place can be replaced.
 //
 // With a [Journal] an upload is recorded before its CLOSE succeeds: ahead of the rename by which it gets its name, or after its
 // last write if it was written in place. The directory ".sftpd-events" at a volume's root, where records are kept, is reserved
-// like the names of staged files, and so is ".sftpd-codes", for used codes. All are in any case, and in other forms that a volume
-// may take for the same name (see reserved.go).
+// like the names of staged files, and so is ".sftpd-codes", for used codes. All are reserved in any case (upper or lower), and in
+// other forms that a volume may treat as the same name (see reserved.go).
 //
 // # Kernel mounts below a volume
 //

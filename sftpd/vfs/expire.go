@@ -23,11 +23,11 @@ func (s Seen) id() identity { return identity{s.Dev, s.Ino} }
 // ErrChanged is returned for a file that is no longer what it was.
 var ErrChanged = errors.New("the file has changed")
 
-// ErrNotRestored is returned if a name came to mean another file while it was being removed, and that file could not get
-// its name back. It remains under a hidden name in its directory.
+// ErrNotRestored is returned if another file took the name while a file was being removed, and that other file could not get its
+// name back. It remains under a hidden name in its directory.
 var ErrNotRestored = errors.New("a file that took the name in the meantime now has a hidden name")
 
-// Staged reports whether a name is one of an upload that is not published, or of a probe. Users cannot reach those.
+// Staged reports whether a name is that of an upload that is not published, or of a probe. Users cannot reach such names.
 func Staged(name string) bool { return own(name) }
 
 // Internal reports whether a name is one of the daemon's own.
@@ -75,8 +75,8 @@ func Expire(dir int, name string, want Seen, quiet bool, agreed func() error) er
 	return removeHidden(par, fd, want, agreed)
 }
 
-// openToRemove opens a file so that it can be locked. Without the right to write, a lock is not possible, and without the
-// right to read neither is a lease: then the descriptor is -1.
+// openToRemove opens a file so that it can be locked. Without write permission, a lock is not possible, and without read
+// permission, a lease is not possible either: then the descriptor is -1.
 func openToRemove(par *parent) (int, error) {
 	for _, flags := range []int{unix.O_WRONLY, unix.O_RDONLY} {
 		fd, _, err := par.openRegular(par.name, flags, 0)
@@ -91,7 +91,7 @@ func openToRemove(par *parent) (int, error) {
 	return -1, nil
 }
 
-// use is whether a file is open.
+// use describes whether a file is open.
 type use int
 
 const (
@@ -118,8 +118,8 @@ func openElsewhere(fd int) use {
 	return notKnown
 }
 
-// removeHidden removes a file by way of a hidden name. fd is the file, or -1. Anyone who opened it just
-// before it was hidden is found now, when no one else can open it.
+// removeHidden removes a file by way of a hidden name. fd is the file, or -1. Anyone who opened it just before it was hidden is
+// detected now, when no one else can open it.
 func removeHidden(par parent, fd int, want Seen, agreed func() error) error {
 	var st unix.Stat_t
 	if err := lstatAt(par.fd, par.name, &st); err != nil {
@@ -154,9 +154,9 @@ func removeHidden(par parent, fd int, want Seen, agreed func() error) error {
 // beforeHiding is where tests put another file in the place of the one that is about to be removed.
 var beforeHiding = func() {}
 
-// RemoveStale removes the leftover of an interrupted upload or of a probe, unless it is being written or is no longer what
-// was seen. On a volume without locks, quiet decides, see Expire. agreed is called immediately before; after an error, the
-// leftover stays.
+// RemoveStale removes the leftover of an interrupted upload or of a probe, unless it is being written or is no longer what was
+// seen. On a volume without locks, quiet decides, see Expire. agreed is called immediately before the removal; after an error,
+// the leftover stays.
 func RemoveStale(dir int, name string, want Seen, quiet bool, agreed func() error) error {
 	par := parent{fd: dir}
 	fd, id, err := par.openRegular(name, unix.O_WRONLY, 0)

@@ -67,7 +67,7 @@ func (t *Tree) OpenFile(p string, flags int, mode uint32) (*File, error) {
 	return t.begun(f, p), err
 }
 
-// begun prepares a file for its end, if there is one.
+// begun prepares an opened file for the work at its end, if there is any.
 func (t *Tree) begun(f *File, p string) *File {
 	if f == nil {
 		return nil
@@ -82,9 +82,8 @@ func (t *Tree) begun(f *File, p string) *File {
 	return f
 }
 
-// openInPlace opens a file for writing under its name. It has to know whether that creates
-// a file: for the log, and because such a file may have to be removed if the connection
-// breaks.
+// openInPlace opens a file for writing under its name. It has to determine whether that creates a file: for the log, and because
+// such a file may have to be removed if the connection breaks.
 func (t *Tree) openInPlace(pl place, flags int, mode uint32) (*File, error) {
 	exists := flags &^ unix.O_CREAT
 	if flags&unix.O_CREAT != 0 {
@@ -127,8 +126,8 @@ func (t *Tree) made(pl place, f *File, flags int) (*File, error) {
 	return nil, err
 }
 
-// openReadable is openRegular, but what a client only writes is opened so that its checksum can be read, too, if the volume
-// and the file's mode allow it.
+// openReadable is openRegular, but a file that a client only writes is also opened for reading if its checksum is needed and the
+// volume and the file's mode allow it.
 func (t *Tree) openReadable(pl place, flags int, mode uint32) (f *File, err error) {
 	err = t.staging.readable(flags, func(opened int) error {
 		f, err = openRegular(pl, opened, mode)

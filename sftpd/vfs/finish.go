@@ -19,7 +19,7 @@ const (
 	Deleted Leftover = "deleted"
 )
 
-// upload is what will become of a file being written.
+// upload describes what will become of a file being written.
 type upload struct {
 	*staging
 	dir  parent // its final name, in a directory whose descriptor is owned
@@ -179,7 +179,7 @@ func (f *File) published() error {
 // discard removes a staged file that is not complete, if no other handle writes it or has
 // published it.
 func discard(fd int, id identity, dir parent, temp string) bool {
-	return holdPublishing(fd) == nil && // two that end at the same time must not leave it to each other
+	return holdPublishing(fd) == nil && // two that end at the same time must not each leave it to the other
 		alone(fd) && isNamed(dir.fd, temp, id) && unlinkAt(dir.fd, temp) == nil
 }
 

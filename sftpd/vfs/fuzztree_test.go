@@ -51,7 +51,7 @@ type opened struct {
 	mt    string
 }
 
-// TestTreeIsItsModel does the same with thousands of random requests.
+// TestTreeIsItsModel does what FuzzTree does, with thousands of random requests.
 func TestTreeIsItsModel(t *testing.T) {
 	defer unix.Umask(unix.Umask(fuzzUmask))
 	worlds := fuzzWorlds(t)
@@ -133,7 +133,7 @@ func (w *world) run(t *testing.T, in []byte) {
 		t.Fatalf("the outside changed: %s\n%s", now, strings.Join(w.trace, "\n"))
 	}
 	if names, err := os.ReadDir(w.base); err != nil || len(names) != 1+len(w.mounts) {
-		t.Fatalf("beside the volumes: %v, %v", names, err)
+		t.Fatalf("next to the volumes: %v, %v", names, err)
 	}
 }
 

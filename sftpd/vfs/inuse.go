@@ -8,13 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A writer marks its file with a lock on a byte far beyond the file's end, so that other
-// handles, sessions and daemons on the same volume can see it. The locks belong to an open
-// file description (fcntl(2), F_OFD_SETLK): two handles in one process exclude each other
-// too, and the kernel, or the file server, drops the locks of a process that was killed.
-// Each writer locks one byte of its own out of useSlots, and a handle that needs exclusive
-// access locks them all. A write lock on a writer's own byte, unlike a shared lock, works
-// with a write-only descriptor.
+// A writer marks its file with a lock on a byte far beyond the file's end, so that other handles, sessions and daemons on the
+// same volume can see it. The locks belong to an open file description (fcntl(2), F_OFD_SETLK): two handles in one process also
+// exclude each other, and the kernel, or the file server, drops the locks of a process that was killed. Each writer locks one
+// byte of its own out of useSlots, and a handle that needs exclusive access locks them all. A write lock on a writer's own byte,
+// unlike a shared lock, works with a write-only descriptor.
 const (
 	useStart   int64 = 1 << 62
 	useSlots   int64 = 1 << 32
@@ -24,7 +22,7 @@ const (
 // errHeld: another open file description has the lock.
 const errHeld = unix.EAGAIN
 
-// errNoLocks: the volume has no locks; see the package comment for the consequences.
+// errNoLocks: the volume does not support locks; see the package comment for the consequences.
 const errNoLocks = unix.ENOLCK
 
 // fcntlLock is the system call. Tests replace it to simulate a volume without locks.
@@ -42,8 +40,8 @@ func lock(fd int, typ int16, start, length int64) error {
 	}
 }
 
-// anySlot returns a random byte that is unlikely to be locked by another writer; if it is, the next try uses another
-// one.
+// anySlot returns the offset of a random byte that is unlikely to be locked by another writer; if it is, the next try uses a
+// different one.
 func anySlot() int64 { return rand.Int64N(useSlots) } //nolint:gosec // not a secret
 
 // lockTimeout is how long to wait for a lock that others hold briefly.

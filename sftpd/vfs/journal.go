@@ -20,11 +20,11 @@ type Journal interface {
 	Written(p *Publication) error
 }
 
-// Outcome of what was recorded ahead.
+// Outcome receives the outcome of what was recorded ahead.
 type Outcome interface {
 	// Published: the file has its name. An error makes the request fail, although the file has its new name.
 	Published() error
-	// Failed: it does not.
+	// Failed: the file does not have its name.
 	Failed()
 }
 
@@ -49,10 +49,10 @@ type Publication struct {
 	Sync bool
 }
 
-// WithJournal records what is uploaded. Without it nothing is.
+// WithJournal records what is uploaded. Without it, nothing is recorded.
 func WithJournal(j Journal) Option { return func(t *Tree) { t.journal = j } }
 
-// recorded is what a journal needs to know of a file. Its methods do nothing for nil.
+// recorded is what a journal needs to know about a file. Its methods do nothing for nil.
 type recorded struct {
 	journal Journal
 	tree    *Tree
@@ -63,7 +63,7 @@ type recorded struct {
 	failed  bool
 }
 
-// Note is what was done with a file before it is finished: how many bytes were written, and whether a request failed. A file
+// Note records what was done with a file before it is finished: how many bytes were written, and whether a request failed. A file
 // that was opened for writing and not written to is not recorded, nor is one whose content is not what the client sent.
 func (f *File) Note(written uint64, failed bool) {
 	if f.rec != nil {
@@ -79,7 +79,7 @@ func (t *Tree) recordable() error {
 	return notRecorded(t.journal.Admits())
 }
 
-// notRecorded is an error of a journal as one of this package.
+// notRecorded returns an error of a journal as one of this package.
 func notRecorded(err error) error {
 	if err == nil {
 		return nil
@@ -134,8 +134,9 @@ type completion struct {
 	*Publication
 }
 
-// completes records that a rename is about to give an upload its name: one from a temporary name to another one. Its checksum
-// is computed now: whatever was known when the file was closed, it may have been changed since. It returns nil for another rename.
+// completes records that a rename is about to give an upload its name: a rename from a temporary name to one that is not
+// temporary. Its checksum is computed now: whatever was known when the file was closed, it may have been changed since. It
+// returns nil for any other rename.
 func (t *Tree) completes(from, to parent, oldp, newp string, work Work) (*completion, error) {
 	if t.journal == nil || !t.journal.Temporary(from.name) || t.journal.Temporary(to.name) {
 		return nil, nil
@@ -161,9 +162,9 @@ func (t *Tree) completes(from, to parent, oldp, newp string, work Work) (*comple
 	return &completion{outcome, p}, nil
 }
 
-// settled reports the outcome of a rename; nil completes nothing. A client that writes the file through an older handle, and
-// whose CLOSE was answered while the file still had its temporary name, relies on this record: if the file has changed
-// since, that is recorded as well.
+// settled reports the outcome of a rename; a nil c means that it completes no upload. A client that writes the file through an
+// older handle, and whose CLOSE was answered while the file still had its temporary name, relies on this record: if the file has
+// changed since, that is recorded as well.
 func (t *Tree) settled(c *completion, to parent, err error, work Work) error {
 	if c == nil {
 		return err
@@ -184,7 +185,7 @@ func (t *Tree) settled(c *completion, to parent, err error, work Work) error {
 	return notRecorded(t.journal.Written(&again))
 }
 
-// settle reports the outcome of what was recorded ahead; nil for nothing.
+// settle reports the outcome of what was recorded ahead; o is nil if nothing was.
 func settle(o Outcome, err error) error {
 	switch {
 	case o == nil:
@@ -196,7 +197,7 @@ func settle(o Outcome, err error) error {
 	return notRecorded(o.Published())
 }
 
-// hostPath is the host's path of an open directory, "" if it is not known. It is for the journal only.
+// hostPath returns the host's path of an open directory, "" if it is not known. It is only for the journal.
 func hostPath(fd int) string {
 	path, err := readlinkAt(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd))
 	if err != nil {

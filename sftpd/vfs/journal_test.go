@@ -44,7 +44,7 @@ func (n *notes) Publishing(p *Publication) (Outcome, error) {
 		at = "" // a rename: the old name may be in another directory
 	}
 	if at != "" && (unix.Lstat(at, &st) != nil || st.Ino != p.Inode || st.Size != p.Size || st.Mtim.Nano() != p.ModTime) {
-		return nil, errors.New("the journal is told of another file than the staged one")
+		return nil, errors.New("the journal is told of a file other than the staged one")
 	}
 	n.sums = append(n.sums, p.SHA256)
 	err := n.note("ahead", "%s from=%q name=%s size=%d replaced=%t written=%d", p.Path, p.OriginalPath, p.Name, p.Size, p.Replaced, p.BytesWritten)
@@ -77,7 +77,7 @@ func send(tree *Tree, path string, flags int, content string, failed, complete b
 	return err
 }
 
-// TestJournal has a table of the calls that a journal gets.
+// TestJournal checks which calls a journal gets.
 func TestJournal(t *testing.T) {
 	for name, tc := range map[string]struct {
 		immediate bool

@@ -44,8 +44,8 @@ func (o *opening) join() (*File, error) {
 	return f, err
 }
 
-// continued opens the leftover of an interrupted upload, which no other handle is writing,
-// or removes it if it is not to be continued.
+// continued opens the leftover of an interrupted upload, which no other handle is writing, or removes it if it must not be
+// continued.
 func (o *opening) continued(fd int, id identity) (*File, error) {
 	var st unix.Stat_t
 	there := lstatAt(o.par.fd, o.par.name, &st) == nil
@@ -68,7 +68,7 @@ func (o *opening) continued(fd int, id identity) (*File, error) {
 		}
 		f, err := o.file(fd, id)
 		if err == nil {
-			f.up.shared = true // perhaps by those that were interrupted
+			f.up.shared = true // perhaps by uploads that were interrupted
 		}
 		return f, err
 	}
@@ -162,7 +162,7 @@ func (t *Tree) dropKept(par parent) bool {
 		if err := d.fill(); err != nil {
 			return false
 		}
-		// Each buffer of entries is a separate part: a directory may have a million hidden ones.
+		// Each buffer of entries is a separate part: a directory may have a million hidden entries.
 		if t.pause() != nil {
 			return false
 		}

@@ -26,7 +26,7 @@ func TestMagicLinks(t *testing.T) {
 	defer file.Close()
 	dirFD, fileFD := strconv.Itoa(int(dir.Fd())), strconv.Itoa(int(file.Fd()))
 	if got, err := os.ReadFile("/proc/self/fd/" + dirFD + "/file"); string(got) != secretText {
-		t.Fatalf("the links lead nowhere by themselves: %v", err)
+		t.Fatalf("the links lead nowhere even without a tree: %v", err)
 	}
 	before := snapshot(t, outside)
 	resolvers(t, func(t *testing.T, r Resolver) {

@@ -17,19 +17,19 @@ type Mount struct {
 	// Volume is the volume's directory on the host. It is trusted: links in it
 	// are followed.
 	Volume string
-	// SubPath is the shown directory below Volume: clean and relative, "" for all of it.
-	// Missing directories are created with mode 0770. No component of it may be a symbolic
-	// link: with one, a writer on the volume could redirect another user's mount.
+	// SubPath is the directory below Volume that is shown: clean and relative, "" for all of it. Missing directories are created
+	// with mode 0770. No component of it may be a symbolic link: with one, a writer on the volume could redirect another user's
+	// mount.
 	SubPath string
 	// Access is what the user may do in it.
 	Access Access
 	// ListNames lets a [WriteOnly] or [CreateOnly] mount be listed.
 	ListNames bool
-	// IgnoreAttributes makes changes of permissions, owners and times succeed without
-	// effect, for volumes that do not support them. The size is not one of them.
+	// IgnoreAttributes makes changes to permissions, owners and times succeed without effect, for volumes that do not support them.
+	// The size is not one of them.
 	IgnoreAttributes bool
-	// Internal: SubPath leads into the server's own directory of the volume, which no other mount reaches. The mount is not in
-	// the listing of the directory above, so that clients which mirror that leave it alone.
+	// Internal: SubPath leads into the server's own directory of the volume, which no other mount reaches. The mount is not in the
+	// listing of the directory above, so that clients that mirror that directory leave it alone.
 	Internal bool
 }
 
@@ -45,7 +45,7 @@ type mount struct {
 	fd int // the root directory, O_PATH
 	r  resolver
 
-	// chain has the identities of the directories that contain the root, from the volume's up to "/" and from there down to the
+	// chain contains the identities of the directories that contain the root, from the volume's up to "/" and from there down to the
 	// root, which comes last.
 	chain []identity
 }
@@ -222,9 +222,8 @@ func openDirAt(dirfd int, name string, flags int) (fd int, err error) {
 	return fd, err
 }
 
-// checkOverlap rejects mounts with different access where one contains the other: the wider
-// access would apply to both, because the outer mount reaches the directory under its real
-// name. It does not reach one that is internal.
+// checkOverlap rejects mounts with different access where one contains the other: the wider access would apply to both, because
+// the outer mount reaches the directory under its real name. It does not reach an internal mount.
 func checkOverlap(a, b *mount) error {
 	if a.rights == b.rights || a.internal || b.internal || !a.contains(b) && !b.contains(a) {
 		return nil

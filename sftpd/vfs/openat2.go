@@ -11,9 +11,8 @@ import (
 // impossible, and its MkdirAll follows links. The kernel does all the work; this file is
 // all that is left.
 
-// maxRaces bounds how often to repeat a lookup that the kernel abandoned because of a
-// concurrent rename or mount anywhere on the machine (EAGAIN, openat2(2)). On a busy host
-// it takes a few tries, so this many mean trouble.
+// maxRaces bounds how often to repeat a lookup that the kernel abandoned because of a concurrent rename or mount anywhere on the
+// machine (EAGAIN, openat2(2)). On a busy host it takes a few tries, so this many indicate a problem.
 const maxRaces = 128
 
 // openat2Resolver resolves below the directory fd, which belongs to the mount.

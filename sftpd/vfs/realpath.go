@@ -22,7 +22,7 @@ func (t *Tree) RealPath(p string) (string, error) {
 	case pl.m == nil:
 		return "", unix.ENOENT
 	case pl.m.need(rightRead) != nil:
-		return Clean(t.absolute(p)), nil //nolint:nilerr // no right to read: link targets count as content
+		return Clean(t.absolute(p)), nil //nolint:nilerr // no read permission: link targets count as content
 	}
 	rest, err := pl.m.realRest(pl.rest, t.turn)
 	if err != nil {
@@ -36,8 +36,7 @@ func (t *Tree) RealPath(p string) (string, error) {
 const (
 	// maxSteps is how many components a walk visits, including those of links.
 	maxSteps = 4096
-	// freeSteps is how many steps a walk does before it needs a turn, and in each turn. Real
-	// paths are shorter.
+	// freeSteps is how many steps a walk takes before it needs a turn, and in each turn. Real paths are shorter.
 	freeSteps = 64
 	// reopenCost is how many components of a reopened directory count as one step.
 	reopenCost = 16

@@ -6,7 +6,7 @@ import "golang.org/x/sys/unix"
 // for SSH_FXP_RENAME (filexfer-02, 6.5).
 func (t *Tree) Rename(oldp, newp string) error { return t.RenameIn(nil, oldp, newp) }
 
-// RenameIn is Rename, with work for what takes long: computing a checksum.
+// RenameIn is Rename, with work for what may take long: computing a checksum.
 func (t *Tree) RenameIn(work Work, oldp, newp string) error {
 	return t.rename(oldp, newp, free, renameNoReplace, work)
 }
@@ -15,7 +15,7 @@ func (t *Tree) RenameIn(work Work, oldp, newp string) error {
 // (posix-rename@openssh.com).
 func (t *Tree) PosixRename(oldp, newp string) error { return t.PosixRenameIn(nil, oldp, newp) }
 
-// PosixRenameIn is PosixRename, with work for what takes long.
+// PosixRenameIn is PosixRename, with work for what may take long.
 func (t *Tree) PosixRenameIn(work Work, oldp, newp string) error {
 	return t.rename(oldp, newp, anyName, func(from, to parent) error {
 		return retry(func() error { return unix.Renameat(from.fd, from.name, to.fd, to.name) })
@@ -54,8 +54,8 @@ func (t *Tree) rename(oldp, newp string, n name, call func(from, to parent) erro
 	return t.settled(upload, to, err, work)
 }
 
-// renamed is the pair of names of a rename. In a mount with [CreateOnly] the old one has to
-// be a file that this tree has created.
+// renamed returns the pair of names of a rename. In a mount with [CreateOnly] the old one has to be a file that this tree has
+// created.
 func (t *Tree) renamed(oldp, newp string, n name) (from, to parent, own bool, err error) {
 	want := rightWrite
 	if pl, err := t.locate(oldp); err == nil && pl.node == nil && pl.m != nil && t.ofOwn(pl) {
@@ -96,8 +96,8 @@ func renameNoReplace(from, to parent) error {
 	return err
 }
 
-// renameByLink is what OpenSSH does: link(2) refuses an existing name. For what cannot be
-// linked, existence is checked first, which is racy.
+// renameByLink renames as OpenSSH does: link(2) refuses an existing name. For anything that cannot be linked, existence is
+// checked first, which is racy.
 func renameByLink(from, to parent) error {
 	var st unix.Stat_t
 	if err := lstatAt(from.fd, from.name, &st); err != nil {

@@ -13,8 +13,8 @@ const stagingPrefix = ".sftpd-upload."
 // eventsDirectory is where package outbox keeps events, at the root of a volume.
 const eventsDirectory = ".sftpd-events"
 
-// codesDirectory is where package auth has the used codes of all pods, at the root of a volume. A user who could remove them could
-// use a code twice.
+// codesDirectory is where package auth keeps the used codes of all pods, at the root of a volume. A user who could remove them
+// could use a code twice.
 const codesDirectory = ".sftpd-codes"
 
 // own reports whether a name is one that this package or package outbox uses.
@@ -22,9 +22,9 @@ func own(name string) bool {
 	return strings.HasPrefix(name, stagingPrefix) || name == eventsDirectory
 }
 
-// reserved reports whether a name is one that the server uses, or could be another form of one: on some volumes (SMB, and
-// ext4, f2fs and XFS where they were made that way), a name in another case means the same file. A name that is free on one
-// volume would lead to others' uploads and events on another, so it is reserved on all.
+// reserved reports whether a name is one that the server uses, or could be another form of one: on some volumes (SMB, and ext4,
+// f2fs and XFS if they were created that way), a name in a different case means the same file. A name that is free on one volume
+// would lead to others' uploads and events on another, so it is reserved on all.
 func reserved[S string | []byte](name S) bool {
 	if begins, _ := formOf(name, stagingPrefix); begins {
 		return true
@@ -73,8 +73,8 @@ func ignored(r rune) bool {
 	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Cf, unicode.Variation_Selector)
 }
 
-// aside reports whether Windows ignores the end of a name: dots and spaces, and what follows a colon, which names a stream of the
-// file.
+// aside reports whether Windows ignores this end of a name: dots and spaces, and what follows a colon, which names a stream of
+// the file.
 func aside(end string) bool {
 	end = strings.TrimLeft(end, ". ")
 	return end == "" || end[0] == ':'

@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forms are names that some volume takes for one of the server's.
+// forms are names that some volume treats as one of the server's.
 var forms = []string{
 	".sftpd-events", ".SFTPD-EVENTS", ".Sftpd-Events", ".ſftpd-eventſ", ".sftpd\u200d-events", "\u00ad.sftpd-events\ufe0f", ".sftpd-events.", ".SFTPD-events. .",
 	".sftpd-codes", ".Sftpd-CODES", ".ſftpd-codeſ", ".sftpd-codes.", ".sftpd-events ", ".sftpd-events::$INDEX_ALLOCATION", ".sftpd-upload.", ".sftpd-upload.x", ".SFTPD-UPLOAD.X", ".Sftpd\u2060-upload.\u2060x", ".ſftpd-upload.1",
 }
 
 // TestReservedNames: a user cannot reach or create the server's files, neither by their names nor by other forms that some
-// volumes take for the same names. Names that only resemble them are available to users.
+// volumes treat as the same names. Names that only resemble them are available to users.
 func TestReservedNames(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		tree, dir := home(t, r)
@@ -63,8 +63,8 @@ func TestReservedNames(t *testing.T) {
 	})
 }
 
-// TestOtherFormsAreNotOurs: another program's file, with a name that only some volumes take for one of the server's, is not
-// a leftover, which would be removed with its directory or when it is old.
+// TestOtherFormsAreNotOurs: another program's file, with a name that only some volumes treat as one of the server's, is not a
+// leftover, which would be removed with its directory or when it is old.
 func TestOtherFormsAreNotOurs(t *testing.T) {
 	tree, dir := home(t, Auto)
 	write(t, dir, "d/.SFTPD-UPLOAD.X", "another program's")

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Fields is which fields of [Changes] are set.
+// Fields says which fields of [Changes] are set.
 type Fields uint8
 
 // The fields of [Changes].
@@ -40,7 +40,7 @@ func (c Changes) changesOwner(a Attr) bool {
 // points can be set.
 func (t *Tree) Setstat(p string, c Changes) error { return t.setstat(p, c, 0) }
 
-// Lsetstat is Setstat of the link itself if p is one. Links have no size.
+// Lsetstat is Setstat for the link itself if p is one. Links have no size.
 func (t *Tree) Lsetstat(p string, c Changes) error {
 	if c.Set&SetSize != 0 {
 		return unix.EINVAL

@@ -65,10 +65,10 @@ func TestPartsAreOneWrite(t *testing.T) {
 	}
 	defer ro.Close()
 	if n := ro.WritePartsAt([][]byte{[]byte("x")}, 0); n != 0 {
-		t.Errorf("without the right to write: %d bytes", n)
+		t.Errorf("without write permission: %d bytes", n)
 	}
 	if n, err := ro.WriteAt([]byte("x"), 0); n != 0 || err == nil {
-		t.Errorf("without the right to write: %d bytes, %v", n, err)
+		t.Errorf("without write permission: %d bytes, %v", n, err)
 	}
 }
 

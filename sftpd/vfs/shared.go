@@ -25,15 +25,15 @@ func marksUpload(dir int, name string) bool {
 	return isMark && own(name) && lstatAt(dir, staged, &st) == nil
 }
 
-// announceHashing prepares to hash a staged file that was just created. It reports false if another handle found the file
-// already, or if the volume has no locks.
+// announceHashing prepares to hash a staged file that was just created. It reports false if another handle has already found the
+// file, or if the volume does not support locks.
 func announceHashing(fd int) bool {
 	var st unix.Stat_t
-	return lock(fd, unix.F_WRLCK, hashing, 1) == nil && // first: who comes later sees it
+	return lock(fd, unix.F_WRLCK, hashing, 1) == nil && // first, so that later handles see it
 		holdAlone(fd) == nil && unix.Fstat(fd, &st) == nil && st.Size == 0 && shareUse(fd) == nil
 }
 
-// markShared leaves the mark, if another handle hashes the file. The caller is one of the file's writers and has not written
+// markShared leaves the mark if another handle hashes the file. The caller is one of the file's writers and has not written
 // anything yet. It reports whether there may be a mark.
 func markShared(fd, dir int, staged string) (bool, error) {
 	lk := unix.Flock_t{Type: unix.F_WRLCK, Start: hashing, Len: 1}
@@ -68,5 +68,5 @@ func makeMark(dir int, name string) error {
 	return err
 }
 
-// forgetShared removes the mark, if there is one.
+// forgetShared removes the mark if there is one.
 func forgetShared(dir int, staged string) { _ = unlinkAt(dir, sharedName(staged)) }

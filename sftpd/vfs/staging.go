@@ -84,7 +84,7 @@ func (o *opening) exclusive() bool {
 	return o.flags&unix.O_CREAT != 0 && o.flags&unix.O_EXCL != 0
 }
 
-// errAgain: the name came to mean another file in between.
+// errAgain: in the meantime, the name has come to refer to another file.
 const errAgain = unix.ESTALE
 
 // open opens a file for writing that is published when it is closed. It returns nil for one
@@ -165,8 +165,8 @@ func (o *opening) inPlace() (*File, error) {
 	return &File{fd: fd, flags: o.flags, m: o.pl.m, id: id}, nil
 }
 
-// replace stages a replacement of a writable file, with its permissions. During that, no
-// handle may begin to write the file in place.
+// replace stages a replacement of a writable file, with its permissions. Meanwhile, no handle may begin to write the file in
+// place.
 func (o *opening) replace(old uint32) (*File, error) {
 	fd, id, err := o.par.openRegular(o.par.name, unix.O_WRONLY, 0)
 	if err != nil {
@@ -219,8 +219,8 @@ func (o *opening) unchanged(old identity) bool {
 	return lstatAt(o.par.fd, o.par.name, &st) == unix.ENOENT
 }
 
-// stagedFlags returns the flags for opening the staged file. A client that only reads what
-// it creates or truncates still needs the right to write.
+// stagedFlags returns the flags for opening the staged file. A client that only reads what it creates or truncates still needs
+// permission to write.
 func (o *opening) stagedFlags() int {
 	flags := o.flags &^ (unix.O_CREAT | unix.O_EXCL | unix.O_TRUNC)
 	if flags&unix.O_ACCMODE == unix.O_RDONLY {

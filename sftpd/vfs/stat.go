@@ -4,7 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Attr has the attributes of a file in SFTP version 3, and its link count.
+// Attr holds the attributes of a file in SFTP version 3, and its link count.
 type Attr struct {
 	Size         uint64 // bytes
 	Mode         uint32 // type and permissions, as st_mode
@@ -81,7 +81,7 @@ type StatVFS struct {
 	ReadOnly, NoSetuidPrograms      bool
 }
 
-// StatVFS returns figures of the volume that holds p. A synthetic directory has no space.
+// StatVFS returns the figures of the volume that holds p. A synthetic directory has no space.
 func (t *Tree) StatVFS(p string) (StatVFS, error) {
 	pl, err := t.locate(p)
 	switch {

@@ -10,8 +10,8 @@ import (
 
 // Sum returns the SHA-256 of a file that was written, in hexadecimal. It is called before a Finish that completes the file, and
 // Finish records it. It returns "" without [Uploads].Checksum, and wherever the content is not known for certain: if another
-// handle still writes the file, if the volume has no locks, or if the file changed while it was read. A file of more than
-// 1 TiB has a checksum only if it was written in order.
+// handle is still writing the file, if the volume does not support locks, or if the file changed while it was read. A file of
+// more than 1 TiB has a checksum only if it was written in order.
 //
 // An upload that is published when it is closed is locked from here on, so that no other handle can change it
 // before it has its name. Any other file can be changed by anyone with access to the volume: it is read, and
@@ -26,7 +26,7 @@ func (f *File) Sum(work Work) (string, error) {
 	case !f.Staged():
 		return f.sumInPlace(work)
 	case holdAlone(f.fd) != nil:
-		return "", nil //nolint:nilerr // another handle writes it, or the volume has no locks
+		return "", nil //nolint:nilerr // another handle is writing it, or the volume does not support locks
 	case !isNamed(f.up.dir.fd, f.up.temp, f.id): // another handle published it
 		return f.sumInPlace(work)
 	}
@@ -127,8 +127,8 @@ func (t *Tree) sumNamed(p *Publication, par parent, id identity, work Work) erro
 	return nil
 }
 
-// clockTick is longer than the steps of the clock that file systems take times of change from: 10 ms at most in Linux, 15.6 ms
-// in Windows. A file whose time of change is older than that gets another one with its next change. Tests replace it.
+// clockTick is longer than the steps of the clock that file systems take times of change from: 10 ms at most in Linux, 15.6 ms in
+// Windows. A file whose time of change is older than that gets a different one with its next change. Tests replace it.
 var clockTick = 20 * time.Millisecond
 
 // change is what differs when a file's content has changed.
@@ -137,8 +137,8 @@ type change struct {
 	ctime, mtime unix.StatxTimestamp
 }
 
-// changeOf asks the file server, if there is one, instead of the kernel's cache. It returns false for a file system whose times
-// are whole seconds.
+// changeOf asks the file server, if there is one, instead of the kernel's cache. It returns false for a file system with
+// timestamps in whole seconds.
 func changeOf(fd int) (change, bool) {
 	var st unix.Statx_t
 	err := retry(func() error {
@@ -151,7 +151,7 @@ func changeOf(fd int) (change, bool) {
 }
 
 // readable calls open with flags that make a file that a client only writes readable as well, if its checksum is needed, and
-// without them if that is not possible: not every file may be read by its writer, and not every volume can do it.
+// without them if that is not possible: not every file may be read by its writer, and not every volume supports it.
 func (u *Uploads) readable(flags int, open func(flags int) error) error {
 	if !u.Checksum || flags&unix.O_ACCMODE != unix.O_WRONLY {
 		return open(flags)

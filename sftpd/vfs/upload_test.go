@@ -176,7 +176,7 @@ func TestInterruptedUploads(t *testing.T) {
 				t.Errorf("%q, hidden %q", read(tree, "/new"), hidden(t, dir))
 			}
 		})
-		t.Run("staged, kept beside the old file", func(t *testing.T) {
+		t.Run("staged, kept next to the old file", func(t *testing.T) {
 			tree, dir := uploadTree(t, r, Uploads{OnClose: true}, ReadWrite)
 			finish(t, start(t, tree, "/old", create, 0, "part"), false, Kept)
 			if a, err := tree.Stat("/old"); err != nil || a.Size != 11 || read(tree, "/old") != "old content" {

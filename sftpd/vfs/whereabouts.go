@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A file can be renamed while it is being written, by its own connection or by another one, and so can the directories that
-// lead to it. The record at CLOSE must have the name that the file has then.
+// A file can be renamed while it is being written, by its own connection or by another one, and so can the directories that lead
+// to it. The record at CLOSE must contain the name that the file has then.
 
-// recording returns what a journal needs to know of a file that was opened for writing.
+// recording returns what a journal needs to know about a file that was opened for writing.
 func (t *Tree) recording(f *File, p string) *recorded {
 	r := &recorded{journal: t.journal, tree: t, path: Clean(t.absolute(p))}
 	if f.Staged() {
@@ -28,9 +28,9 @@ func (r *recorded) follow(p *Publication) {
 	}
 }
 
-// find sets the name of a file that was written in place, and its path if that differs from the one when it was opened. A
-// file that was opened under a temporary name, and that was moved to where this tree does not reach, is an error: nothing
-// else would record what was written to it.
+// find sets the name of a file that was written in place, and its path if that differs from the one when it was opened. A file
+// that was opened under a temporary name, and that was moved to a place that this tree does not reach, is an error: nothing else
+// would record what was written to it.
 func (r *recorded) find(f *File, p *Publication, st *unix.Stat_t) error {
 	_, p.Name, _ = splitLast(r.path)
 	if there, id := r.tree.look(r.path, nil); st.Nlink == 0 || there && id == f.id {
@@ -40,7 +40,7 @@ func (r *recorded) find(f *File, p *Publication, st *unix.Stat_t) error {
 	there, id := r.tree.look(now, m)
 	switch {
 	case m != nil && there && id == f.id:
-	case m != nil && there && now == r.path: // for the kernel it is the same file: some FUSE volumes give a file another number
+	case m != nil && there && now == r.path: // to the kernel it is the same file: some FUSE volumes change a file's number
 		return nil
 	case r.journal.Temporary(p.Name):
 		return ErrRemoved

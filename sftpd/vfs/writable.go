@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// probeSize is what a probe writes, in bytes: a block, so that a file system has to find one.
+// probeSize is how much a probe writes, in bytes: a block, so that the file system has to allocate one.
 const probeSize = 4096
 
 // CheckWritable checks that files can be created on a volume, and returns the errno if not.
@@ -45,7 +45,7 @@ func checkDirectory(root *os.Root, sub string) error {
 	switch {
 	case int64(st.Flags)&unix.ST_RDONLY != 0:
 		return os.NewSyscallError("statfs", unix.EROFS)
-	// Some network file systems report it only here: their writes fail when the file is closed.
+	// Some network file systems report a lack of space only here: their writes fail when the file is closed.
 	case st.Blocks > 0 && st.Bavail == 0, st.Files > 0 && st.Ffree == 0:
 		return os.NewSyscallError("statfs", unix.ENOSPC)
 	}
@@ -67,7 +67,7 @@ func checkDirectory(root *os.Root, sub string) error {
 	return nil
 }
 
-// unnamedFile makes a file in a directory that disappears when it is closed.
+// unnamedFile creates a file in a directory, which disappears when it is closed.
 func unnamedFile(dir int) (fd int, err error) {
 	fd, err = unix.Openat(dir, ".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 	switch err {
@@ -80,7 +80,7 @@ func unnamedFile(dir int) (fd int, err error) {
 	return namedFile(dir)
 }
 
-// namedFile is unnamedFile where files need names.
+// namedFile is unnamedFile for file systems on which files need names.
 func namedFile(dir int) (fd int, err error) {
 	name := hiddenName()
 	fd, err = unix.Openat(dir, name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)

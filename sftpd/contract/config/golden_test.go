@@ -27,7 +27,7 @@ func golden(t *testing.T, name string, have []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(have, want) {
-		t.Errorf("%s:\nhave %s\nwant %s\nA change of the format needs a new config.Version, for old daemons read what new operators write.", name, have, want)
+		t.Errorf("%s:\nhave %s\nwant %s\nA change to the format requires a new config.Version, because old daemons read what new operators write.", name, have, want)
 	}
 }
 

@@ -24,7 +24,7 @@ func example() *events.Event {
 	return e
 }
 
-// TestEncoding is the format that consumers read: a change of it needs a new version of the type.
+// TestEncoding pins the format that consumers read: a change to it requires a new version of the type.
 func TestEncoding(t *testing.T) {
 	got, err := events.Encode(example())
 	if err != nil {

@@ -45,7 +45,7 @@ func TestVector(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !h.Verify([]byte("password")) || h.Verify([]byte("Password")) {
-		t.Error("another result than the reference")
+		t.Error("a result other than the reference's")
 	}
 }
 

@@ -26,7 +26,7 @@ func TestForeignHashes(t *testing.T) {
 			t.Errorf("%s reads back as %s, cost %s", v.hash, h, h.Cost())
 		}
 		if !h.Verify([]byte(v.password)) {
-			t.Errorf("%s: another result than crypt(3)", v.hash)
+			t.Errorf("%s: a result other than that of crypt(3)", v.hash)
 		}
 		for _, wrong := range []string{"", "correct horses", strings.ToUpper(v.password), v.password[1:]} {
 			if h.Verify([]byte(wrong)) {

@@ -89,7 +89,7 @@ func TestAdmitted(t *testing.T) {
 	}
 	sizes := map[string][]int32{}
 	for _, k := range keys {
-		got, err := ParseLine(line(k) + " somebody@somewhere \n")
+		got, err := ParseLine(line(k) + " someone@somewhere \n")
 		if err != nil {
 			t.Errorf("%s: %v", k.Type(), err)
 			continue
@@ -97,7 +97,7 @@ func TestAdmitted(t *testing.T) {
 		if got.Line() != line(k) || got.Fingerprint() != ssh.FingerprintSHA256(k) || got.From != nil {
 			t.Errorf("%s: %+v", k.Type(), got)
 		}
-		if got.Comment != "somebody@somewhere" {
+		if got.Comment != "someone@somewhere" {
 			t.Errorf("%s: comment %q", k.Type(), got.Comment)
 		}
 		sizes[k.Type()] = append(sizes[k.Type()], Size(k))

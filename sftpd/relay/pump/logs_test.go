@@ -193,7 +193,7 @@ func TestTallies(t *testing.T) {
 	recovered(false)
 	failed(0, "unlogged_before=0")
 	silent(time.Second)
-	silent(2 * time.Minute) // it goes on
+	silent(2 * time.Minute) // it continues
 	recovered(true)
 	recovered(false)
 	silent(time.Minute - 2)

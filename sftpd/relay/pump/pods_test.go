@@ -94,7 +94,7 @@ func refuses(status int) func(string) send.Result {
 	return func(string) send.Result { return send.Result{Status: status} }
 }
 
-// backoff has the pauses between requests that fail, from the first one on.
+// backoff returns the pauses between requests that fail, starting with the first.
 func backoff() (out []time.Duration) {
 	for _, s := range []int{0, 1, 2, 4, 8, 16, 30, 30, 30} {
 		out = append(out, time.Duration(s)*time.Second)
@@ -243,8 +243,8 @@ func TestBatches(t *testing.T) {
 	})
 }
 
-// TestIdlePods: a pod without events is asked again as soon as it has answered that it has none, and is not taken for one that fails: its next
-// event is delivered at once.
+// TestIdlePods: a pod without events is asked again as soon as it has answered that it has none, and is not treated as one that fails:
+// its next event is delivered at once.
 func TestIdlePods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &watched{logs: newLogs(podA)}

@@ -62,7 +62,7 @@ func TestFailuresBegin(t *testing.T) {
 	}
 }
 
-// What is known of a pod that is gone does not matter anymore.
+// What is known about a pod that is gone no longer matters.
 func TestToldAfterThePodIsGone(t *testing.T) {
 	s := New(limits)
 	s.Add(eventOf("ada", 0))
@@ -90,7 +90,7 @@ func TestOrderOfWhatIsDue(t *testing.T) {
 			s.Add(&Entry{Stream: fmt.Sprint("pod-", u), Cursor: "1", Key: fmt.Sprint("ns/", u), Happened: start, Body: []byte("x")})
 		}
 		now := start
-		for range users { // each fails once, and is due at another time
+		for range users { // each fails once, and is due at a different time
 			e, _ := s.Next(now)
 			s.Done(e, fails(time.Duration(1+rng.IntN(1000))*time.Hour), now)
 			s.failures = 0 // it is not the receiver

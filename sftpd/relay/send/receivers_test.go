@@ -112,7 +112,7 @@ func TestHostileReceivers(t *testing.T) {
 		"garbage, long":      {raw(t, says(strings.Repeat("\xff", 1<<20))), 0, "the answer is not HTTP", 0},
 		"a header of 1 MiB":  {raw(t, says("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("a", 1<<20)+"\r\n\r\n")), 0, "the answer is not HTTP", 0},
 		"closes":             {raw(t, func(net.Conn) {}), 0, "the receiver closed the connection without an answer", 0},
-		"nobody there":       {"http://" + closed.Addr().String(), 0, "dial: connection refused", 0},
+		"no one there":       {"http://" + closed.Addr().String(), 0, "dial: connection refused", 0},
 		"no such name":       {"http://does-not-exist.invalid", 0, "the host name", 20 * time.Second},
 		"self-signed":        {selfSigned.URL, 0, "TLS: the receiver's certificate is signed by an unknown authority; set caBundle", 0},
 		"TLS 1.1":            {old.URL, 0, "TLS: ", 0},
