@@ -23,8 +23,8 @@ import (
 const Default = 64 << 20
 
 const (
-	// quietInterval is how long the daemon must be nearly idle before garbage is collected,
-	// and quietBytes is how much may be allocated meanwhile.
+	// quietInterval is how long the daemon must be nearly idle before garbage is collected, and quietBytes is how much may be
+	// allocated in that time.
 	quietInterval = 5 * time.Second
 	quietBytes    = 1 << 20
 	// worthBytes is the minimum allocation since the last collection for which that is

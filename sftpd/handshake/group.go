@@ -39,9 +39,9 @@ func (s Slots) Release() { <-s }
 // no other hook between the client's packet and the work.
 type group struct{ handshake *Handshake }
 
-// Read is called by the goroutine that exchanges keys. During a connection's first exchange x/crypto does not read from it or end
-// it, so a client that leaves still counts as a login in progress, and no work outlives it. That does not hold for a second
-// exchange, which therefore may not be in a group; no client does that.
+// Read is called by the goroutine that exchanges keys. During a connection's first exchange, x/crypto neither reads anything else
+// from the connection nor ends it, so a client that leaves still counts as a login in progress, and no work outlives it. That
+// does not hold for a second exchange, which therefore may not be in a group; no client does that.
 func (g group) Read(p []byte) (int, error) {
 	if len(p) >= modexpRead {
 		if err := g.handshake.takeSlot(); err != nil {

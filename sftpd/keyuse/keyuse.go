@@ -21,9 +21,9 @@ type use struct {
 	sequence uint64
 }
 
-// Tracker holds the uses and proofs. It is safe for concurrent use; a nil Tracker records nothing.
-// It has at most one entry for each key of a current user that logged in, for each proof of a
-// current host key to a current user, and for each user with refused logins, at some 250 bytes each.
+// Tracker holds the uses and proofs. It is safe for concurrent use; a nil Tracker records nothing. It has at most one entry for
+// each key of a current user that logged in, for each proof of a current host key to a current user, and for each user with
+// refused logins, at about 250 bytes each.
 type Tracker struct {
 	instance string
 

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
-// TestAdoptionThatFails: what another pod has left stays until all of it is recorded again, whatever keeps it from that.
+// TestAdoptionThatFails: what another pod has left stays until all of it is recorded again, whatever prevents that.
 func TestAdoptionThatFails(t *testing.T) {
 	upload := record{Kind: prepared, Dir: []byte("/none"), Name: []byte("f"), Temp: []byte("t"), Inode: 7, Event: encoded(t, "/f")}
 	ended, cancel := context.WithCancel(t.Context())
@@ -64,8 +64,8 @@ func TestAdoptionThatFails(t *testing.T) {
 	}
 }
 
-// TestDirectoriesOfOtherPods: a directory without a lock goes if its pod was killed before it wrote anything, and not while a pod may
-// be about to create the lock.
+// TestDirectoriesOfOtherPods: a directory without a lock is removed if its pod was killed before it wrote anything, but not while
+// a pod may be about to create the lock.
 func TestDirectoriesOfOtherPods(t *testing.T) {
 	base := t.TempDir()
 	r := still(t, base, live{sinks: sinks("a"), maxBytes: 1 << 20})
@@ -116,8 +116,8 @@ func (r *running) logged() func() string {
 	}
 }
 
-// TestAdoptionProblemsAreLogged: an operator learns why events of a pod that is gone are not delivered, and an error of the volume is
-// logged once in a while and not each time.
+// TestAdoptionProblemsAreLogged: an operator learns why events of a pod that is gone are not delivered, and an error of the
+// volume is logged only once in a while.
 func TestAdoptionProblemsAreLogged(t *testing.T) {
 	base := t.TempDir()
 	r := still(t, base, live{sinks: sinks("a"), maxBytes: 1 << 20})

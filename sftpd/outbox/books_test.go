@@ -18,7 +18,7 @@ type kept struct {
 	dead  bool
 }
 
-// ledger is an index that is easy to get right: a list of events, which is counted for each question.
+// ledger is an index that is easy to get right: a list of events, which is counted again for each question.
 type ledger struct {
 	events  []*kept
 	acked   map[string]int
@@ -120,8 +120,8 @@ func (l *ledger) differs(x *index, segs []*segment) string {
 	return strings.Join(wrong, ", ")
 }
 
-// TestBooksBalance: whatever is recorded, delivered, given up, dropped and configured in whatever order, what sinks and users occupy
-// is what the events amount to that are still needed. If it were less, events would be refused while there is room; if it
+// TestBooksBalance: whatever is recorded, delivered, given up, dropped and configured in whatever order, what sinks and users
+// occupy is the total of the events that are still needed. If it were less, events would be refused while there is room; if it
 // were more, a log would grow without a bound.
 func TestBooksBalance(t *testing.T) {
 	for seed := range uint64(5) {

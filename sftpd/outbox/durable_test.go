@@ -32,8 +32,8 @@ func syncing(t *testing.T, answer func(dir string) error) func() []string {
 	return func() []string { return dirs }
 }
 
-// TestDirectoriesReachTheDisk: the names of a log's files and directories outlast the node. If they cannot be written to the disk, the log
-// does not begin, or refuses what belongs into its next file; a volume that has no disk to write to is none of these.
+// TestDirectoriesReachTheDisk: the names of a log's files and directories survive a crash of the node. If they cannot be written to the
+// disk, the log does not begin, or refuses what belongs in its next file; neither happens on a volume that has no disk to write to.
 func TestDirectoriesReachTheDisk(t *testing.T) {
 	volume, set := t.TempDir(), live{sinks: sinks("a"), maxBytes: 1 << 20}
 	synced := syncing(t, func(string) error { return nil })
@@ -75,7 +75,7 @@ func TestDirectoriesReachTheDisk(t *testing.T) {
 	}
 }
 
-// TestErrorsNameNoPath: what relays, operators and clients are told of an error has its cause, and no path of the pod.
+// TestErrorsNameNoPath: what relays, operators and clients are told about an error contains its cause, and no path of the pod.
 func TestErrorsNameNoPath(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -100,8 +100,8 @@ func TestErrorsNameNoPath(t *testing.T) {
 	}
 }
 
-// TestStatusOfReceipts: nothing is said about receipts before the volume has answered. Then an operator learns which of the steps of a receipt
-// fails, the most severe one first.
+// TestStatusOfReceipts: nothing is reported about receipts before the volume has answered. Then an operator learns which of the steps of
+// a receipt fails, the most severe one first.
 func TestStatusOfReceipts(t *testing.T) {
 	for name, c := range map[string]struct {
 		open                       bool

@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// TestDeadLettersExpire: dead letters of all sinks end with their age, and nothing of them is left.
+// TestDeadLettersExpire: dead letters of all sinks are dropped when they are too old, and nothing of them is left.
 func TestDeadLettersExpire(t *testing.T) {
 	x, seg := newIndex(1<<20, sinks("a", "b")), &segment{}
 	n := uint64(0)
@@ -140,7 +140,7 @@ func TestDamagedWhileItRuns(t *testing.T) {
 	}
 }
 
-// TestKeysAreWatched: the watch records on its own, until it ends, what is due; while another pod has the list of what was recorded, it
+// TestKeysAreWatched: the watch automatically records what is due until it ends; while another pod has the list of what was recorded, it
 // keeps nothing open; and an error of the list is told.
 func TestKeysAreWatched(t *testing.T) {
 	dir := configtest.New(t)

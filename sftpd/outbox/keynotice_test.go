@@ -47,7 +47,7 @@ func TestNoticesOf(t *testing.T) {
 	}
 }
 
-// An ID is the same in each pod and at each time, and differs with what makes it another piece of news.
+// An ID is the same in each pod and at any time, and differs whenever the event is a different one.
 func TestIDsOfKeys(t *testing.T) {
 	id := func(k Key, source string, now time.Time) string { return noticesOf([]Key{k}, source, 7*day, now)[0].id }
 	k := keyOf("team/ada", noon.Add(day))
@@ -72,7 +72,7 @@ func TestIDsOfKeys(t *testing.T) {
 	}
 }
 
-// A namespace with thousands of keys does not hold up another one, and a pass is bounded.
+// A namespace with thousands of keys does not delay another one, and a pass is bounded.
 func TestNoticesAreFair(t *testing.T) {
 	var keys []Key
 	for i := range 3 * noticesOfPass {

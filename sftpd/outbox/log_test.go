@@ -122,7 +122,7 @@ func (r *running) pendingOf(sink string) int {
 	return -1
 }
 
-// TestSinks: each sink has its own position, which outlives the process, and a new one begins with later events.
+// TestSinks: each sink has its own position, which outlives the process, and a new sink begins with later events.
 func TestSinks(t *testing.T) {
 	base := t.TempDir()
 	r := begin(t, logSettings{base: base, live: live{sinks: sinks("a", "b")}})
@@ -394,7 +394,7 @@ func TestOwnedDirectory(t *testing.T) {
 	}
 }
 
-// TestSpace: segments go when they are acknowledged, and one event that no one acknowledges does not keep the others.
+// TestSpace: segments are removed when they are acknowledged, and one event that no one acknowledges does not keep the others.
 func TestSpace(t *testing.T) {
 	base := t.TempDir()
 	two := append(sinks("all"), config.EventSink{Name: "rare", Types: []events.Type{events.LoginRefused}})

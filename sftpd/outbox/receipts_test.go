@@ -281,7 +281,8 @@ func TestReceiptsWait(t *testing.T) {
 	})
 }
 
-// TestReceiptsOfOneUserFail: a user whose directory cannot be written keeps no one else from receipts, and gets its own when it can.
+// TestReceiptsOfOneUserFail: a user whose directory cannot be written does not keep others from their receipts, and gets receipts
+// when it can be written.
 func TestReceiptsOfOneUserFail(t *testing.T) {
 	set := logSettings{base: filepath.Join(t.TempDir(), "logs"), live: live{sinks: sinks("a"), maxBytes: 64 << 20}}
 	r := beginSigning(t, set)
@@ -445,7 +446,7 @@ func TestReceiptsOfOtherPods(t *testing.T) {
 	}
 }
 
-// TestManyChains: the chains in memory are bounded, and a user whose chain was forgotten gets another one.
+// TestManyChains: the chains in memory are bounded, and a user whose chain was forgotten gets a new one.
 func TestManyChains(t *testing.T) {
 	var c chains
 	for i := range 2 * maxChains {
@@ -456,7 +457,7 @@ func TestManyChains(t *testing.T) {
 	}
 }
 
-// TestTurnedOver: with another key the chain continues, and each receipt names its own.
+// TestTurnedOver: with a different key the chain continues, and each receipt names its own key.
 func TestTurnedOver(t *testing.T) {
 	r := beginSigning(t, logSettings{base: filepath.Join(t.TempDir(), "logs"), live: live{}})
 	other, err := receipt.NewSigner(ed25519.NewKeyFromSeed([]byte(strings.Repeat("o", ed25519.SeedSize))))

@@ -114,7 +114,7 @@ func TestCompaction(t *testing.T) {
 	}
 	next()
 	r.write(t, published(t, "/2"))
-	// Both sinks have what was written meanwhile, apart from three events that are read by neither.
+	// Both sinks have what was written in the meantime, except for three events that neither reads.
 	r.mu.Lock()
 	for i := range r.x.entries {
 		rec, err := readRecord(r.x.entries[i].seg.file, r.x.entries[i].off, r.x.entries[i].size)

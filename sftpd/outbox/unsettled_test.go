@@ -9,7 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
-// TestDeadLetterOfOneSink: an event that one sink gives up, whichever that is, is pending for the others only.
+// TestDeadLetterOfOneSink: an event that one sink gives up, whichever that is, remains pending only for the others.
 func TestDeadLetterOfOneSink(t *testing.T) {
 	for given, other := range map[string]string{"a": "b", "b": "a"} {
 		r := begin(t, logSettings{base: t.TempDir(), live: live{sinks: sinks("a", "b")}})

@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// TestVolumeWithout: a volume without fsync or locks takes events, and says what is not promised.
+// TestVolumeWithout: on a volume without fsync or locks, events are recorded, and the status says what is not promised.
 func TestVolumeWithout(t *testing.T) {
 	oldSync, oldLock := fdatasync, flock
 	t.Cleanup(func() { fdatasync, flock = oldSync, oldLock })
@@ -159,7 +159,7 @@ func TestSlowVolumeLosesNothing(t *testing.T) {
 	eventually(t, "all are recorded", func() bool { return r.pendingOf("a") >= many })
 }
 
-// TestHungClose: closing a file waits for a network volume that hangs, and nothing else waits for that.
+// TestHungClose: closing a file waits for a network volume that hangs, and nothing else waits for the close.
 func TestHungClose(t *testing.T) {
 	old, hang := closeFile, make(chan struct{})
 	closing := make(chan struct{}, 100)

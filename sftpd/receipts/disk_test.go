@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/receipt"
 )
 
-// TestReceiptsReachTheDisk: what Put has returned for outlasts the node: the files, their names, and the directories above.
+// TestReceiptsReachTheDisk: what Put has written survives a crash of the node: the files, their names, and the directories above.
 func TestReceiptsReachTheDisk(t *testing.T) {
 	defer func(was func(*os.File) error) { fsync = was }(fsync)
 	var synced []string

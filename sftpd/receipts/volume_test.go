@@ -88,7 +88,7 @@ func TestAllOldReceiptsGo(t *testing.T) {
 	}
 }
 
-// TestTrimEnds: a pod that ends does not look at all users first, and an error of one of those that it looked at is told.
+// TestTrimEnds: a pod that is shutting down does not check all users first, and an error of one that it checked is reported.
 func TestTrimEnds(t *testing.T) {
 	s, now := open(t), time.Now()
 	for _, user := range []string{"team/ada", "team/bob", "zoo/eve"} {

@@ -180,7 +180,7 @@ func TestDecideBoundaries(t *testing.T) {
 	}
 }
 
-// TestHeld: a directory is held, what is beneath it, and it wherever it was moved to; not its neighbors.
+// TestHeld: a directory is held, with what is beneath it, wherever it was moved to; its neighbors are not.
 func TestHeld(t *testing.T) {
 	h := holds{paths: []string{"team/ada", "zoo"}, ids: map[identity]bool{{1, 7}: true}}
 	for _, c := range []struct {
@@ -272,8 +272,8 @@ func TestDueBoundaries(t *testing.T) {
 	}
 }
 
-// TestTooManyEntries: in a directory with more entries than a run may read, nothing is deleted, and the rule says so. One that becomes that
-// large while files are deleted in it ends the work there, and is no problem.
+// TestTooManyEntries: in a directory with more entries than a run may read, nothing is deleted, and the rule's status says so. If a
+// directory becomes that large while files are deleted in it, work there ends, which is not a problem.
 func TestTooManyEntries(t *testing.T) {
 	for most, large := range map[int64]bool{4: false, 3: true, 1: true} {
 		v := newVolume(t)

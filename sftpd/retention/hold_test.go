@@ -38,7 +38,7 @@ func TestEmptyDirectoryThatIsHeld(t *testing.T) {
 	}
 }
 
-// A rule that only reports, or reports at first, tells of a held directory that is missing.
+// A rule that only reports, or reports at first, mentions a held directory that is missing.
 func TestHoldIsToldByReports(t *testing.T) {
 	is := Circumstances{Halt: config.HaltHold, Detail: "x"}
 	first, changed := is, is

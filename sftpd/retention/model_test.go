@@ -254,7 +254,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	}
 }
 
-// A client can take the rights of its own directories away, or make too deep ones. It harms no one else's.
+// A client can remove the permissions of its own directories, or make them too deep. That affects no one else's.
 func TestDirectoriesThatCannotBeEntered(t *testing.T) {
 	v := newVolume(t)
 	v.make("in/closed/a")

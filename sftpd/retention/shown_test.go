@@ -175,8 +175,8 @@ func (r *run) beforeEvent(do func()) {
 	}
 }
 
-// TestAttributes: where a volume has the time at which a file was made, that counts, too: a clock that was set back can have given the
-// file an earlier time of its last change. Where it has none, the field means nothing.
+// TestAttributes: where a volume records the time at which a file was created, that also counts: a clock that was set back can have given
+// the file an earlier time of its last change. Where it has none, the field means nothing.
 func TestAttributes(t *testing.T) {
 	at := unix.StatxTimestamp{Sec: start.Unix(), Nsec: 7}
 	st := unix.Statx_t{Mode: unix.S_IFREG | 0o600, Size: 7, Ino: 5, Dev_major: 1, Dev_minor: 2, Btime: at, Ctime: unix.StatxTimestamp{Sec: start.Unix() - 3600}}
@@ -243,8 +243,8 @@ func TestVolumesThatCannotBeOpened(t *testing.T) {
 	}
 }
 
-// TestEndOfARun: a rule's status has what it did, and why it did not do all of it. A problem with some files is shown unless there is a greater
-// one. The end of the daemon is none.
+// TestEndOfARun: a rule's status shows what it did, and why it did not do all of it. A problem with some files is shown unless there is a
+// greater one. The daemon's shutdown is not a problem.
 func TestEndOfARun(t *testing.T) {
 	long := errors.New(strings.Repeat("x", 2*config.MaxRetentionMessage))
 	for name, c := range map[string]struct {

@@ -27,7 +27,7 @@ import (
 )
 
 // TestConnectionsAreClosed: whatever ends a connection, the daemon closes it, and does not keep its descriptor until the peer
-// does.
+// closes it.
 func TestConnectionsAreClosed(t *testing.T) {
 	for name, tc := range map[string]struct {
 		behindProxy bool
@@ -338,7 +338,7 @@ func TestPlacesThatAreHeld(t *testing.T) {
 	}
 }
 
-// TestDirectoriesThatCannotBeOpened: the user's client is refused, and why is counted and logged.
+// TestDirectoriesThatCannotBeOpened: the user's client is refused, and the reason is counted and logged.
 func TestDirectoriesThatCannotBeOpened(t *testing.T) {
 	for name, tc := range map[string]struct {
 		spoil func(s *Server, c *conn)

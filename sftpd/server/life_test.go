@@ -100,8 +100,8 @@ func serve(t *testing.T) *served {
 	return a
 }
 
-// ended waits for the end of the connection. It returns the logout and what came before, without SessionEnding: who closes a
-// session emits it, while the connection's goroutine ends.
+// ended waits for the end of the connection. It returns the logout and what came before, without SessionEnding, which is emitted
+// by whatever closes a session, while the connection's goroutine ends.
 func (a *served) ended() (logout event.Logout, before []event.Event) {
 	a.Helper()
 	logout, before = until[event.Logout](a.T, a.events)
@@ -157,8 +157,8 @@ func TestLoginIsDescribed(t *testing.T) {
 	}
 }
 
-// TestRequestsOfAConnection: what is not SFTP is refused, each request for host keys is answered and counted, and only those that
-// were proved are noted.
+// TestRequestsOfAConnection: anything that is not SFTP is refused, each request for host keys is answered and counted, and only
+// keys that were proved are recorded.
 func TestRequestsOfAConnection(t *testing.T) {
 	a := serve(t)
 	if ok, _, err := a.client.SendRequest("keepalive@openssh.com", true, nil); ok || err != nil {
@@ -234,7 +234,8 @@ func TestNothingOfAConnectionIsLeft(t *testing.T) {
 	}
 }
 
-// TestEndOfASession: a session that the daemon ends has the daemon's reason, and one whose user is gone a line of its own before.
+// TestEndOfASession: a session that the daemon ends has the daemon's reason, and one whose user is gone also has its own line
+// before that.
 func TestEndOfASession(t *testing.T) {
 	for name, tc := range map[string]struct {
 		end    func(a *served)

@@ -225,7 +225,7 @@ func TestNextLineOfAConnection(t *testing.T) {
 	}
 }
 
-// TestPanicked: a defect ends the connection that met it. Before the login, its source pays for it as well; a user does not.
+// TestPanicked: a panic ends only its own connection. Before the login, its source is also penalized; a user is not.
 func TestPanicked(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")

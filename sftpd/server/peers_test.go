@@ -341,7 +341,7 @@ func TestOpenFilesOfAll(t *testing.T) {
 		return n, c
 	}
 	n, eve := openAll("eve")
-	const mount = 1 // counts, too
+	const mount = 1 // also counts
 	if n != limit/2-mount {
 		t.Errorf("the first has %d of %d", n, limit)
 	}

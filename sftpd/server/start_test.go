@@ -24,8 +24,8 @@ func start(t *testing.T, change func(*configtest.Dir), adjust ...func(*server.Se
 	return daemontest.Start(t, dir, adjust...), dir
 }
 
-// connected waits until the daemon has so many connections. The line of a logout is written before its place is free, because the
-// place is kept while the audit log is waited for.
+// connected waits until the daemon has this many connections. The line of a logout is written before its place is free, because
+// the place is kept while the audit log is waited for.
 func connected(t *testing.T, d *daemontest.Daemon, want float64) {
 	t.Helper()
 	d.Eventually(t, "connections that ended have left", func() bool { return d.Metric(t, "sftpd_connections") == want })

@@ -35,7 +35,7 @@ func strictly(t *testing.T, d *daemontest.Daemon) *daemontest.Strict {
 func TestKeyExchangesUnderLoad(t *testing.T) {
 	for name, tc := range map[string]struct {
 		adjust             func(*server.Server)
-		byServer, byClient int64 // at least so many
+		byServer, byClient int64 // at least this many
 		clientAsks         time.Duration
 	}{
 		"asked for by the client":              {func(*server.Server) {}, 0, 4, 500 * time.Millisecond},
@@ -71,8 +71,8 @@ func TestKeyExchangesUnderLoad(t *testing.T) {
 	}
 }
 
-// ask has the client request new keys so many times, and no more often: each exchange restarts the daemon's count of bytes, so
-// a client that keeps asking leaves the daemon no chance on a slow machine.
+// ask makes the client request new keys this many times, and no more: each exchange restarts the daemon's count of bytes, so a
+// client that keeps asking leaves the daemon no chance on a slow machine.
 func ask(s *daemontest.Strict, times int64, interval time.Duration, stop <-chan struct{}) {
 	for s.ByClient.Load() < times {
 		select {

@@ -45,8 +45,8 @@ func (o *offered) Reject(reason ssh.RejectionReason, _ string) error {
 	return nil
 }
 
-// TestRequestsWithoutReply: what a client requests without asking for a reply costs nothing: no key signs, and nothing is counted. That its
-// requests end before its channels does not end the connection. The server says once which host keys it has, and waits for no answer.
+// TestRequestsWithoutReply: what a client requests without asking for a reply costs nothing: no key signs, and nothing is counted. If its
+// requests end before its channels, the connection does not end. The server announces its host keys once, and waits for no answer.
 func TestRequestsWithoutReply(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")

@@ -89,8 +89,8 @@ func (c *sharing) Acquire() bool {
 }
 func (c *sharing) Release() { c.taken.Add(-1) }
 
-// TestDescriptorsAfterAPanic: a request that fails with a defect of the server costs one answer, and the descriptor that it had
-// taken is given back with the session, so that no user can use up those of all.
+// TestDescriptorsAfterAPanic: a request that fails because of a bug in the server costs one answer, and its descriptor is
+// returned at the end of the session, so that no user can use up everyone's.
 func TestDescriptorsAfterAPanic(t *testing.T) {
 	for name, opened := range map[string]func(){"before it has a handle": nil, "with a handle": func() { panic("test") }} {
 		t.Run(name, func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestRefusedHandlesAreNamed(t *testing.T) {
 	}
 }
 
-// TestExtensionsWithoutAName: what has no name is malformed, and not merely unknown.
+// TestExtensionsWithoutAName: an extension without a name is malformed, and not merely unknown.
 func TestExtensionsWithoutAName(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	c, _, _ := dialRaw(t, tr, Options{})

@@ -12,7 +12,7 @@ import (
 type ahead struct {
 	h   *handle
 	off uint64 // offset of the next WRITE
-	n   uint64 // bytes from there on
+	n   uint64 // bytes starting there
 }
 
 // writeMerged writes as much of a WRITE as it can in one call with those that directly

@@ -119,7 +119,7 @@ func TestNextOfManyOpenFiles(t *testing.T) {
 	}
 }
 
-// TestRequestsInTheDebugLog: each has its name, its path and its status.
+// TestRequestsInTheDebugLog: each request is logged with its name, its path and its status.
 func TestRequestsInTheDebugLog(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	var log bytes.Buffer
@@ -161,7 +161,7 @@ func TestAnswersThatCannotBeSent(t *testing.T) {
 	}
 }
 
-// TestHandlesAgainstAModel: a name is that of one handle, until it is removed, and names that were never given are of none.
+// TestHandlesAgainstAModel: a name belongs to one handle until that is removed, and names that were never issued belong to none.
 func TestHandlesAgainstAModel(t *testing.T) {
 	table := newHandles(5)
 	type given struct {

@@ -78,7 +78,7 @@ func transfers(x *Exporter, n int) {
 func TestSend(t *testing.T) {
 	c := tracetest.Start(t)
 	x, count := newExporter(t, config.Tracing{Endpoint: c.Endpoint, SamplingPercent: 100})
-	x.times.last = time.Minute // a slow collector has the last ones, too
+	x.times.last = time.Minute // a slow collector also gets the last ones
 	end := run(t, x)
 	for n := range 20 {
 		transfers(x, 10)

@@ -73,8 +73,8 @@ func TestTurnsAreGivenBack(t *testing.T) {
 	}
 }
 
-// deep makes a directory below dir with so many levels of that name, and links l0, l1, ... that lead down together, each a
-// part of it. It returns the path through the links.
+// deep makes a directory below dir with this many levels of that name, and links l0, l1, ... that together lead down, each a part
+// of the way. It returns the path through the links.
 func deep(t *testing.T, dir, name string, levels, part int) string {
 	t.Helper()
 	var path strings.Builder

@@ -138,7 +138,7 @@ func inOneGo(part func()) error {
 // hashBuffers are buffers for reading back.
 var hashBuffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
-// read hashes what the file has from hashed on, up to size. A file that has become shorter gives io.ErrUnexpectedEOF. It
+// read hashes the file's content from offset hashed up to size. A file that has become shorter gives io.ErrUnexpectedEOF. It
 // reads outside of a part, because the volume may be slow.
 func (c *checksum) read(f *File, size int64, work Work) error {
 	if c.hash == nil {

@@ -314,7 +314,7 @@ func TestSumInPlace(t *testing.T) {
 	}
 }
 
-// TestFilesWithoutSum: where no checksum is right, there is none.
+// TestFilesWithoutSum: where no checksum would be right, there is none.
 func TestFilesWithoutSum(t *testing.T) {
 	for name, tc := range map[string]struct {
 		uploads Uploads

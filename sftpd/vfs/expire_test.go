@@ -95,8 +95,7 @@ func TestExpireOpenFiles(t *testing.T) {
 	}
 }
 
-// A file with a lock of an upload stays where there are no leases, too; and a file whose use is not known stays unless it is
-// quiet.
+// A file with a lock of an upload also stays where there are no leases; and a file whose use is unknown stays unless it is quiet.
 func TestExpireWithoutLeases(t *testing.T) {
 	e := newExpiring(t, "a.csv")
 	if err := os.Chmod(filepath.Join(e.dir, "a.csv"), 0); err != nil {

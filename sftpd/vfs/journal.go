@@ -30,7 +30,7 @@ type Outcome interface {
 
 // Publication is a file that is complete.
 type Publication struct {
-	// Path is the virtual path, and OriginalPath the one before a rename.
+	// Path is the virtual path, and OriginalPath the path before a rename.
 	Path, OriginalPath string
 	// Dir is the host's directory of the file, Name its name there, and Temp the name that it has before it is published, in
 	// the same directory; "" for a rename and for a file that was written in place.
@@ -79,7 +79,7 @@ func (t *Tree) recordable() error {
 	return notRecorded(t.journal.Admits())
 }
 
-// notRecorded returns an error of a journal as one of this package.
+// notRecorded turns an error of a journal into one of this package.
 func notRecorded(err error) error {
 	if err == nil {
 		return nil

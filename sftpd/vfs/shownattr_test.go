@@ -72,8 +72,8 @@ func (m *meanwhile) Publishing(p *Publication) (Outcome, error) {
 	return m.notes.Publishing(p)
 }
 
-// TestChangedWhileItIsRenamed: a file that a client changes while it gets its final name has a second record, of what it has then. Either its
-// size or its time tells; and what is another file by then has none.
+// TestChangedWhileItIsRenamed: a file that a client changes while it gets its final name has a second record, with its new content. The
+// change shows in its size or its time; if the name belongs to another file by then, there is no second record.
 func TestChangedWhileItIsRenamed(t *testing.T) {
 	before := time.Unix(1_600_000_000, 7)
 	for name, c := range map[string]struct {

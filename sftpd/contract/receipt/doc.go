@@ -6,6 +6,6 @@
 // PROTOCOL.sshsig), which every partner of an SFTP server can verify with ssh-keygen, and as a DSSE envelope, which is what
 // events carry.
 //
-// The receipts of a chain are numbered from 1, and each has the SHA-256 of the one before it. A chain is written only by one run
-// of a daemon, for one user, so it cannot fork. Each run begins a new chain. See [Check].
+// The receipts of a chain are numbered from 1, and each contains the SHA-256 of the previous one. A chain is written only by one
+// run of a daemon, for one user, so it cannot fork. Each run begins a new chain. See [Check].
 package receipt

@@ -138,7 +138,7 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// Whatever a receiver answers, the decision is one of the four, its pause is bounded, and nothing of the header is quoted.
+// Whatever a receiver answers, the decision is one of the four, its pause is bounded, and no part of the header is quoted.
 func FuzzDecide(f *testing.F) {
 	f.Add(429, "120", 1)
 	f.Add(503, now.Format(http.TimeFormat), 3)

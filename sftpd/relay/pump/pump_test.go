@@ -336,7 +336,7 @@ func TestLostAnswers(t *testing.T) {
 	})
 }
 
-// A pod at the same address with other events: nothing of the first pod is mistaken for the second one's.
+// A pod at the same address with other events: nothing from the first pod is mistaken for the second one's.
 func TestAnotherPodAtTheSameAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, r := newLogs(podA), newReceiver(accepts)

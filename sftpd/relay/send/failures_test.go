@@ -20,8 +20,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/relay/guard"
 )
 
-// TestNamesOfFailures: an operator learns what to correct from the status of a sink, in words that have nothing of what the receiver
-// sent.
+// TestNamesOfFailures: an operator learns what to correct from the status of a sink, in words that contain nothing that the
+// receiver sent.
 func TestNamesOfFailures(t *testing.T) {
 	op := func(name string, err error) error { return &net.OpError{Op: name, Net: "tcp", Err: err} }
 	call := os.NewSyscallError

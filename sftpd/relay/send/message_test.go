@@ -196,7 +196,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// Whatever an event has, its headers have no character that could end one, and the body is the event's data.
+// Whatever an event contains, its headers contain no character that could end one, and the body is the event's data.
 func FuzzBinary(f *testing.F) {
 	f.Add([]byte(event))
 	f.Add([]byte(`{"id":"a\r\nSet-Cookie: x","n":1,"b":true}`))
