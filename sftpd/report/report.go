@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// A file that stays open gets a line in the audit log after openFirst, and then every openAgain: so what was read and written
+// A file that stays open gets a line in the audit log after openFirst, and then every openAgain, so what was read and written
 // until then is known even if the process is killed. Files that are copied in seconds have only the line at the end.
 const (
 	openFirst = 10 * time.Second

@@ -109,7 +109,7 @@ func (t Trust) Next(now Reading) (Trust, Doubt) {
 	return t, ""
 }
 
-// correct records that the clock was wrong until it was set back.
+// correct records that the clock was wrong from when it was set back until now.
 func (t *Trust) correct(until, seen time.Time) {
 	if t.Back.IsZero() {
 		return

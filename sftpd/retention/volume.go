@@ -157,7 +157,7 @@ func (v *visit) apply(ctx context.Context, rule config.RetentionRule, h *holds) 
 	return status, nil
 }
 
-// tell records in a status what the run did, and how it ended. It returns an error that must not be shown.
+// tell records in a status what the run did, and how it ended. It returns err if that must not be shown.
 func (r *run) tell(status *config.RetentionStatus, err error) error {
 	status.Deleted, status.InUse, status.Failed = r.deleted, r.inUse, r.failed
 	if r.lastErr != nil && status.Message == "" {

@@ -55,7 +55,7 @@ func prefixes(list ...string) []netip.Prefix {
 // ErrAddress is wrapped by the error for an address that is not allowed.
 var ErrAddress = errors.New("events may not be sent to this address")
 
-// Guard decides for one sink which addresses it may be at.
+// Guard decides which addresses one sink may have.
 type Guard struct {
 	reach   delivery.Reach
 	allowed []netip.Prefix
@@ -112,7 +112,7 @@ func (g *Guard) Check(a netip.Addr) error {
 // globalUnicast is the part of IPv6 that is assigned to the internet (RFC 4291 section 2.4, IANA).
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
-// Control is the Control function of a net.Dialer. It checks the address that a name has resolved to.
+// Control is the Control function for a net.Dialer. It checks the address that a name has resolved to.
 func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
 	if network != "tcp4" && network != "tcp6" {
 		return fmt.Errorf("%w: network %s", ErrAddress, network)
