@@ -13,8 +13,8 @@ const (
 	tallyEvery = time.Second
 )
 
-// refusals are written by a goroutine of their own: refusals come from the accept loop, which must not wait for the
-// audit log, and from connections whose place is needed by others.
+// refusals are written by a separate goroutine: refusals come from the accept loop, which must not wait for the audit log, and
+// from connections whose place is needed by others.
 type refusals struct {
 	to *Log
 	// tally counts the refusals that are not logged individually.

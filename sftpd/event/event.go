@@ -8,7 +8,7 @@ import (
 // Event is one of the types of this package.
 type Event interface{ event() }
 
-// Sink receives events. It is safe for concurrent use.
+// Sink receives events. It must be safe for concurrent use.
 type Sink interface{ Emit(e Event) }
 
 // Sinks receive each event in turn. Those that may wait belong at the end.

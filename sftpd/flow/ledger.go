@@ -2,10 +2,9 @@ package flow
 
 import "github.com/sftp-operator/sftp-operator/sftpd/unexported"
 
-// x/crypto/ssh keeps what a channel received until it is read, and a list element for each
-// packet: a window of 2 MiB filled byte by byte is 96 MB of memory. It does not expose how
-// much it holds. But a packet of one byte is at least 36 bytes on the wire, so the bytes
-// received on the wire and not yet read from a channel bound that memory.
+// x/crypto/ssh keeps what a channel has received until it is read, with a list element for each packet: a window of 2 MiB filled
+// byte by byte is 96 MB of memory. It does not expose how much it holds. But a packet of one byte is at least 36 bytes on the
+// wire, so the bytes received on the wire and not yet read from a channel bound that memory.
 const (
 	// channelWindow is the window of x/crypto, in bytes.
 	channelWindow = unexported.ChannelWindow

@@ -35,7 +35,7 @@ const (
 	algorithmsTimeout = time.Second
 )
 
-// StandardLimits returns the limits of a process, with slots of its own.
+// StandardLimits returns the limits of a process, with new slots.
 func StandardLimits() Limits {
 	return Limits{Bytes: maxBytes, Exchanges: maxExchanges, AlgorithmsTimeout: algorithmsTimeout, Slots: newSlots()}
 }

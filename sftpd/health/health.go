@@ -31,13 +31,13 @@ import (
 type State interface {
 	// Ready returns nil when logins can be served, otherwise the reason, which contains no host path.
 	Ready(context.Context) error
-	// Status is for /configz.
+	// Status returns the answer for /configz.
 	Status() config.Status
 	// Pod is the pod's name, which its proofs contain.
 	Pod() string
 	// StatusKey is the key for proofs, "" if nothing is loaded.
 	StatusKey() string
-	// KeyUse is for /keyuse.
+	// KeyUse returns the answer for /keyuse.
 	KeyUse(q config.KeyUseQuestion) config.KeyUseReport
 }
 

@@ -31,7 +31,7 @@ type Queue struct {
 	ended chan struct{}
 }
 
-// New returns a queue in front of a writer. It has a goroutine, which ends with Close.
+// New returns a queue in front of a writer. Its goroutine ends with Close.
 func New(to io.Writer) *Queue {
 	q := &Queue{to: to, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go q.run()

@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// Metrics holds the daemon's metrics, in a registry of their own.
+// Metrics holds the daemon's metrics, in a separate registry.
 type Metrics struct {
 	// Registry to serve.
 	Registry *prometheus.Registry

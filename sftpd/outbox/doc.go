@@ -1,6 +1,6 @@
 // Package outbox records events durably on a volume until all sinks have acknowledged them.
 //
-// Each daemon has a log of its own, in a directory of the volume that no user's tree can reach:
+// Each daemon has its own log, in a directory of the volume that no user's tree can reach:
 //
 //	<volume>/.sftpd-events/<namespace>/<listener>/<pod>/lock       held with flock(2) by the log's owner
 //	<volume>/.sftpd-events/<namespace>/<listener>/<pod>/NNNN.seg   segments, lines of records

@@ -140,7 +140,7 @@ func (j *journal) Written(p *vfs.Publication) error {
 	return nil
 }
 
-// record returns the op that records an event, with room reserved for it and for another more bytes.
+// record returns the op that records an event, with room reserved for it plus more bytes.
 func (o *outbox) record(e *events.Event, user string, more int64, reserve reserver) (*op, error) {
 	raw, err := events.Encode(e)
 	if err != nil {

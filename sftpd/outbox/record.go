@@ -62,7 +62,7 @@ type record struct {
 	// Gone are the positions of dead letters that were removed.
 	Gone []uint64 `json:"gone,omitempty"`
 
-	// Log is random and identifies the log, Acked has the last acknowledged position of each sink.
+	// Log is random and identifies the log, Acked contains the last acknowledged position of each sink.
 	Log   string            `json:"log,omitempty"`
 	Acked map[string]uint64 `json:"acked,omitempty"`
 }

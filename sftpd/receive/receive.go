@@ -29,7 +29,7 @@ type Receiver struct {
 	mu  sync.Mutex
 	out io.Writer
 	ids map[string]bool
-	// order has the IDs; next is the next place to reuse.
+	// order contains the IDs; next is the next place to reuse.
 	order []string
 	next  int
 }

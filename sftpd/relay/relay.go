@@ -1,4 +1,4 @@
-// Package relay delivers the events of a listener's pods to its sinks. It runs in a pod of its own, because the daemon opens no
+// Package relay delivers the events of a listener's pods to its sinks. It runs in a separate pod, because the daemon opens no
 // connections: it asks the pods for their events (package events), sends them, and tells the pods which ones they no longer need
 // to keep. It stores nothing, so a relay that is killed loses nothing: events whose delivery it has not reported yet are
 // delivered again, with the same id.

@@ -13,5 +13,5 @@
 //   - One goroutine works for a volume, a fifth of the time at most, and holds one directory per level in memory. A volume
 //     that does not answer stops this goroutine and nothing else.
 //
-// It does not depend on SFTP or Kubernetes.
+// The package does not depend on SFTP or Kubernetes.
 package retention

@@ -59,12 +59,12 @@ type Server struct {
 	descriptors *flow.Descriptors
 	totals      *flow.Totals
 	users       *peruser.Users
-	// handshake has the limits of logins, and the slots that they share with host-key proofs.
+	// handshake contains the limits of logins, and the slots that they share with host-key proofs.
 	handshake handshake.Limits
 	watches   *sweep.Sweep
 	// receipts finds out whether the volume of receipts answers.
 	receipts receipts.Reach
-	// open has the connections with open files.
+	// open holds the connections with open files.
 	open *report.Open
 	// unusedTimeout is the constant except in tests.
 	unusedTimeout time.Duration

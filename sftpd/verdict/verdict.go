@@ -41,7 +41,7 @@ type Verdict struct {
 	Penalty   penalty.Event
 }
 
-// byOutcome has the verdicts that depend only on the outcome. Counted clients never exchanged keys.
+// byOutcome holds the verdicts that depend only on the outcome. Counted clients never exchanged keys.
 var byOutcome = map[handshake.Outcome]Verdict{
 	handshake.Silent:        {Telling: Probe},
 	handshake.TimedOut:      {Telling: Login, Reason: event.LoginGraceExceeded, Penalized: true, Penalty: penalty.GraceExceeded},

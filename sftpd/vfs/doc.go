@@ -1,7 +1,7 @@
 // Package vfs is the jail of one SFTP user: a tree of virtual directories over directories
 // of the host, which no name, link or race can escape.
 //
-// It does not know about SFTP, SSH, users or Kubernetes, and runs on Linux only.
+// It does not know about SFTP, SSH, users or Kubernetes, and runs only on Linux.
 //
 // # Mounts
 //

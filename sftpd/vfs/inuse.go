@@ -19,7 +19,7 @@ const (
 	publishing int64 = useStart + useSlots // held while the file is published or removed
 )
 
-// errHeld: another open file description has the lock.
+// errHeld: another open file description holds the lock.
 const errHeld = unix.EAGAIN
 
 // errNoLocks: the volume does not support locks; see the package comment for the consequences.
@@ -47,7 +47,7 @@ func anySlot() int64 { return rand.Int64N(useSlots) } //nolint:gosec // not a se
 // lockTimeout is how long to wait for a lock that others hold briefly.
 const lockTimeout = 5 * time.Second
 
-// persist repeats call while another handle has the lock.
+// persist repeats call while another handle holds the lock.
 func persist(call func() error) error {
 	end := time.Now().Add(lockTimeout)
 	for wait := 100 * time.Microsecond; ; wait = min(2*wait, 50*time.Millisecond) {

@@ -104,7 +104,7 @@ func (r *recorded) ahead(f *File, from parent, name string) (Outcome, error) {
 	return outcome, notRecorded(err)
 }
 
-// inPlace records a file that has its name.
+// inPlace records a file that already has its final name.
 func (r *recorded) inPlace(f *File) error {
 	if r == nil || r.failed || r.written == 0 && !f.created && !f.truncated {
 		return nil

@@ -18,8 +18,8 @@ const (
 	RefusedExpired   = "Expired"
 )
 
-// RefusedUser is a user who is known but cannot log in, so that the log has the reason, and does not call a former partner an
-// unknown name. It has no credentials.
+// RefusedUser is a user who is known but cannot log in, so that the log gives the reason, and does not report a former partner as
+// an unknown user. The record contains no credentials.
 type RefusedUser struct {
 	// Username is the login name, and UID the SFTPUser's.
 	Username string `json:"username"`

@@ -16,7 +16,7 @@ const (
 	// MaxPath is the maximum size of a path in an event, in bytes. A longer one, which no system call accepts, is cut; its
 	// length is then in path_length.
 	MaxPath = 4096
-	// MaxSubject is the maximum size of a subject in bytes. Data has the whole path.
+	// MaxSubject is the maximum size of a subject in bytes. Data contains the whole path.
 	MaxSubject = 1024
 	// maxName bounds every other string.
 	maxName = 512

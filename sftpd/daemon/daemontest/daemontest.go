@@ -31,7 +31,7 @@ import (
 type Daemon struct {
 	// Addr is the SFTP port's address, Health the URL of the health port.
 	Addr, Health string
-	// PID is set for a daemon in a process of its own, and Stdout and Stderr are its outputs.
+	// PID is set for a daemon in its own process, and Stdout and Stderr are its outputs.
 	PID            int
 	Stdout, Stderr *Pipe
 	// Terminate is the first SIGTERM, Force the second.
@@ -99,7 +99,7 @@ func StartCommand(t testing.TB, dir *configtest.Dir, program string, change func
 			t.Logf("audit log:\n%s\nlog:\n%s", d.audit.String(), d.log.String())
 		}
 	})
-	// The first line of its log has the ports that the kernel chose.
+	// The first line of its log contains the ports that the kernel chose.
 	var starting struct{ SFTP, Health string }
 	d.Eventually(t, "daemon starts", func() bool {
 		line, _, whole := strings.Cut(d.log.String(), "\n")

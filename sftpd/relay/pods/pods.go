@@ -1,5 +1,5 @@
-// Package pods finds the pods of a listener by the name of its headless Service, which has the addresses of
-// all of them, including those that are not ready or are terminating: they may still have events.
+// Package pods finds the pods of a listener by the name of its headless Service, which resolves to all of them, including those
+// that are not ready or are terminating: they may still have events.
 package pods
 
 import (
