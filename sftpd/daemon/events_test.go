@@ -98,7 +98,7 @@ func (r *recording) pull(t *testing.T, sink string, last func(*events.Event) boo
 	return nil, ""
 }
 
-// TestEvents: everything that a client does has its event, in the order in which it was done, until it is acknowledged.
+// TestEvents: everything that a client does has an event, in the order in which it was done, until the event is acknowledged.
 func TestEvents(t *testing.T) {
 	r := record(t, func(l *config.Listener) {
 		l.Events.TemporaryNames, l.Uploads.Checksum = []string{"*.part"}, config.ChecksumSHA256
@@ -162,7 +162,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestEventsAreNotForUsers: the log is in no tree, although a user has the whole volume; and no one without the key reads it.
+// TestEventsAreNotForUsers: the log is in no user's tree, even if a user has the whole volume, and no one without the key can
+// read it.
 func TestEventsAreNotForUsers(t *testing.T) {
 	r := record(t, nil)
 	r.dir.AddUser("root", "secret").Mounts[0].SubPath = ""
@@ -197,7 +198,8 @@ func TestEventsAreNotForUsers(t *testing.T) {
 	}
 }
 
-// TestEventsAreWaitedFor: for longer than a request of the health port may take otherwise, and no longer than asked for.
+// TestEventsAreWaitedFor: a request waits for events for longer than other requests of the health port may take, but no longer
+// than it asked for.
 func TestEventsAreWaitedFor(t *testing.T) {
 	t.Parallel()
 	r := record(t, nil)

@@ -93,7 +93,7 @@ func TestHostileReceipts(t *testing.T) {
 	if raw, err := io.ReadAll(one); err != nil || string(raw) != string(kept.Payload) {
 		t.Errorf("one.json is %q, %v", raw, err)
 	}
-	// In another case, and elsewhere, it is a name like any other.
+	// In a different case, or in another place, it is a name like any other.
 	for _, p := range []string{"/.Receipts", "/dir/.receipts"} {
 		_ = c.Mkdir(filepath.Dir(p))
 		upload(t, c, p)

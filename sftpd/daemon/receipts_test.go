@@ -68,8 +68,8 @@ func list(t *testing.T, c *sftp.Client, dir string) (names []string) {
 	return names
 }
 
-// TestReceiptsOfUsers: each user finds its own receipts in /.receipts, which is not listed, and can change nothing there. It is gone when
-// receipts are no longer issued.
+// TestReceiptsOfUsers: each user finds its own receipts in /.receipts, which is not listed, and can change nothing there. The directory
+// is gone when receipts are no longer issued.
 func TestReceiptsOfUsers(t *testing.T) {
 	dir := configtest.New(t)
 	for _, user := range []string{"ada", "bob", "own"} {
@@ -202,7 +202,7 @@ func TestReceiptsOfUploads(t *testing.T) {
 	}
 }
 
-// TestReceiptsVolumeIsBroken: what keeps receipts from being shown keeps no one from their files.
+// TestReceiptsVolumeIsBroken: a problem with receipts does not keep users from their files.
 func TestReceiptsVolumeIsBroken(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")

@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// TestCut: what is logged of a client's string fits, is its beginning, loses no more than a part of a character to that, and
-// is not cut in the middle of one.
+// TestCut: the logged part of a client's string fits the limit, is the longest prefix that does, and is not cut in the middle of
+// a character.
 func TestCut(t *testing.T) {
 	for _, s := range []string{
 		"", "a", "plain", "ä", "aä", "äa", "日本語", "a日b本c", "😀", "a😀b😀", "é\u0301", // 1 to 4 bytes a character
@@ -77,8 +77,8 @@ func TestSinks(t *testing.T) {
 	}
 }
 
-// TestReasons: each reason is one word that no other reason uses, the pages about the audit log and the metrics have it, and its
-// meaning, where it has one, completes a sentence.
+// TestReasons: each reason is one word that no other reason uses, it appears on the pages about the audit log and the metrics,
+// and its meaning, where it has one, completes a sentence.
 func TestReasons(t *testing.T) {
 	var docs []byte
 	for _, page := range []string{"audit-log.md", "monitoring.md"} { // some are only counted

@@ -55,7 +55,8 @@ func TestOldestOfASink(t *testing.T) {
 	}
 }
 
-// TestNothingToDrop: where only what is about to be written takes the room, nothing is dropped and the next one is refused.
+// TestNothingToDrop: where only records that are about to be written take the room, nothing is dropped, and the next one is
+// refused.
 func TestNothingToDrop(t *testing.T) {
 	x := newIndex(10_000, sinks("a"))
 	for x.makeRoom(x.account("team/ada"), 1000) == nil {
@@ -104,7 +105,7 @@ func TestFilesOfALogAreClosed(t *testing.T) {
 	}
 }
 
-// TestDamagedWhileItRuns: an event, or a dead letter, that can no longer be read is dropped, and does not stay in the way of others.
+// TestDamagedWhileItRuns: an event, or a dead letter, that can no longer be read is dropped, and does not block others.
 func TestDamagedWhileItRuns(t *testing.T) {
 	base := t.TempDir()
 	r := begin(t, logSettings{base: base, live: live{sinks: sinks("a")}})
@@ -188,7 +189,8 @@ func TestKeysAreWatched(t *testing.T) {
 	<-ended
 }
 
-// TestJournalOfAnUpload: an upload that fails leaves nothing behind. One is recorded if a sink wants it, and not under a temporary name.
+// TestJournalOfAnUpload: an upload that fails leaves nothing behind. An upload is recorded if a sink wants it, but not under a
+// temporary name.
 func TestJournalOfAnUpload(t *testing.T) {
 	l := recording(t, sinks("a")...)
 	l.Events.TemporaryNames = []string{"*.part"}

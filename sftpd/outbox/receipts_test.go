@@ -361,7 +361,8 @@ func TestOldReceiptsStay(t *testing.T) {
 	eventually(t, "nothing is a problem", is(""))
 }
 
-// TestReceiptsThatCannotBeKept: what another release, or another program, has written into the log keeps no receipt from its place.
+// TestReceiptsThatCannotBeKept: what another release, or another program, has written into the log does not keep any receipt from
+// being stored.
 func TestReceiptsThatCannotBeKept(t *testing.T) {
 	r := beginSigning(t, logSettings{base: filepath.Join(t.TempDir(), "logs"), live: live{sinks: sinks("a")}})
 	signer, _ := testSigner(t)

@@ -197,7 +197,7 @@ func TestVolumeThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// Whatever a state file has, it can be read, and written again within its bound.
+// Whatever a state file contains, it can be read, and written again within its bound.
 func FuzzState(f *testing.F) {
 	good, _ := json.Marshal(state{Version: stateVersion, Clock: Trust{Last: Reading{Wall: start, Volume: start}}, Rules: map[string]ruleState{"old": {Result: config.RetentionStatus{Rule: "old"}}}})
 	for _, seed := range []string{string(good), "", "{}", `{"version":1,"rules":{"a":{"result":{"rule":"b"}}}}`, `{"version":2}`, "\x00", `{"version":1,"clock":{"wrong":[{}]}}`} {

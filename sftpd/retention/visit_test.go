@@ -445,7 +445,7 @@ func TestClockThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// The status has the volumes of the configuration only, in their order.
+// The status contains only the volumes of the configuration, in their order.
 func TestStatusFollowsTheConfiguration(t *testing.T) {
 	volumes := []Volume{of("/b", config.RetentionReport), of("/a", config.RetentionReport)}
 	volumes[0].Name, volumes[1].Name = "b", "a"

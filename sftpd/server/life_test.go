@@ -129,7 +129,7 @@ func (a *served) ended() (logout event.Logout, before []event.Event) {
 	return logout, before
 }
 
-// TestLoginIsDescribed: the login's event has what is known about the connection, and the use of its key is recorded.
+// TestLoginIsDescribed: the login's event contains what is known about the connection, and the use of its key is recorded.
 func TestLoginIsDescribed(t *testing.T) {
 	begin := time.Now()
 	a := serve(t)

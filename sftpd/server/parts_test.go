@@ -40,8 +40,8 @@ func entered(t *testing.T, s *Server, current *snapshot.Snapshot, username strin
 	return c
 }
 
-// TestDescriptorsOfDirectories: directories that are open count for their user, and no longer when they are closed, or could not
-// be opened.
+// TestDescriptorsOfDirectories: open directories count for their user until they are closed; those that could not be opened do
+// not count.
 func TestDescriptorsOfDirectories(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")

@@ -183,7 +183,8 @@ func TestOneSessionOfANamespace(t *testing.T) {
 	}
 }
 
-// TestPlaceOfReceipts: receipts are shown to their user only, who may not change them, unless a directory of the user's is there.
+// TestPlaceOfReceipts: receipts are shown only to their user, who may not change them, unless the user has a directory in that
+// place.
 func TestPlaceOfReceipts(t *testing.T) {
 	s := &snapshot.Snapshot{}
 	s.Listener.Volumes = []config.Volume{{Name: "data", Path: "/data"}}

@@ -155,7 +155,7 @@ func TestPermitIsAskedForEachRequest(t *testing.T) {
 	}
 }
 
-// TestRefusedHandlesAreNamed: the line of a request by handle that is refused has the path of its file.
+// TestRefusedHandlesAreNamed: the line of a refused request by handle contains the path of its file.
 func TestRefusedHandlesAreNamed(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	if err := os.WriteFile(filepath.Join(dir, "f"), []byte("12345"), 0o600); err != nil {

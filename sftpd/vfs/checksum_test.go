@@ -260,7 +260,7 @@ func TestNobodyWritesDuringSum(t *testing.T) {
 	finish(t, f, true, Nothing)
 }
 
-// TestSumInPlace: files under their names, which others can change.
+// TestSumInPlace: checksums of files under their own names, which others can change.
 func TestSumInPlace(t *testing.T) {
 	at := func(dir string) string { return filepath.Join(dir, "old") }
 	for name, tc := range map[string]struct {
@@ -353,7 +353,7 @@ func TestFilesWithoutSum(t *testing.T) {
 	}
 }
 
-// TestSumEnds: with its session.
+// TestSumEnds: computing a checksum ends with the session.
 func TestSumEnds(t *testing.T) {
 	gone := errors.New("the session is over")
 	for _, u := range []Uploads{onClose, {Checksum: true}} {

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestListedAttributes: a listing shows of each entry what a STAT of it shows: of files, of links, of mount points, and of the directories
-// that only lead to mount points. A client decides by them which entries are directories.
+// TestListedAttributes: a listing shows for each entry what a STAT of it shows: for files, links, mount points, and the directories that
+// only lead to mount points. Clients use this to decide which entries are directories.
 func TestListedAttributes(t *testing.T) {
 	home, in := t.TempDir(), t.TempDir()
 	at := time.Unix(1_600_000_000, 0)

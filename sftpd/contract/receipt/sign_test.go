@@ -117,7 +117,7 @@ func TestOpenSSHSigns(t *testing.T) {
 	}
 }
 
-// TestTampered: no change of a byte passes, of either kind of signature.
+// TestTampered: a change to any byte is detected, with either kind of signature.
 func TestTampered(t *testing.T) {
 	s := signer(t, 0)
 	raw := encode(t, example(s))

@@ -203,7 +203,7 @@ func TestTallies(t *testing.T) {
 	recovered(true)
 }
 
-// TestDeadLettersAtTheEnd: what became a dead letter just before the relay ends is in its log.
+// TestDeadLettersAtTheEnd: an event that became a dead letter just before the relay shuts down is logged.
 func TestDeadLettersAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLogs(podA)

@@ -102,8 +102,8 @@ func backoff() (out []time.Duration) {
 	return out
 }
 
-// TestReportsAreRepeated: a pod that does not take a report gets it again, after a second at first and after half a minute at most,
-// while another pod gets its own at once. When it takes one, the next failure begins with a second again.
+// TestReportsAreRepeated: a pod that does not accept a report gets it again, after a second at first and after half a minute at
+// most, while another pod gets its own at once. When it accepts one, the pause after the next failure is a second again.
 func TestReportsAreRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &watched{logs: newLogs(podA, podB)}
@@ -150,8 +150,9 @@ func TestReportsAreRepeated(t *testing.T) {
 	})
 }
 
-// TestDeadLettersAreReportedFirst: an event that the receiver refused is a dead letter in its pod before a later one is acknowledged,
-// which would lose it. As long as the pod does not take it, nothing is acknowledged; if the pod has it already, all is.
+// TestDeadLettersAreReportedFirst: an event that the receiver refused is a dead letter in its pod before a later one is
+// acknowledged, which would lose it. As long as the pod does not accept the dead letter, nothing is acknowledged; if the pod
+// already has it, everything is.
 func TestDeadLettersAreReportedFirst(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer        error
@@ -364,8 +365,9 @@ func TestAnswersThatAreLost(t *testing.T) {
 	})
 }
 
-// TestEndOfTheRelay: a relay that ends waits for the attempts in flight and reports their results, so that a restart repeats none of
-// them. It does not wait for long for a receiver that hangs, or for a pod that does not answer, and begins nothing new.
+// TestEndOfTheRelay: a relay that is shutting down waits for the attempts in flight and reports their results, so that a restart
+// repeats none of them. It does not wait for long for a receiver that hangs, or for a pod that does not answer, and begins
+// nothing new.
 func TestEndOfTheRelay(t *testing.T) {
 	for name, c := range map[string]struct {
 		takes   time.Duration
@@ -412,7 +414,8 @@ func TestEndOfTheRelay(t *testing.T) {
 	}
 }
 
-// TestWhatIsAnEvent: what has no id is not an event, and is acknowledged unsent; what has one has its key and its time, and bytes of its own.
+// TestWhatIsAnEvent: anything without an id is not an event, and is acknowledged without being sent; an event has its key, its
+// time, and its own copy of the bytes.
 func TestWhatIsAnEvent(t *testing.T) {
 	for text, want := range map[string]bool{
 		`{"id":"1","partitionkey":"ns/u","time":"2026-11-30T12:00:00Z"}`: true,

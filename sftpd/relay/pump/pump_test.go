@@ -491,7 +491,8 @@ func TestHastyPods(t *testing.T) {
 	}
 }
 
-// TestShortPods: a pod that soon has no room for events need not keep those that were delivered behind one that the receiver fails for.
+// TestShortPods: a pod that is running out of room for events does not have to keep those that were delivered behind one on which
+// the receiver fails.
 func TestShortPods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLogs(podA)

@@ -32,8 +32,8 @@ func TestAcceptingSinceTheFirstAttempt(t *testing.T) {
 	}
 }
 
-// An event gives way only if others were accepted since its user's events fail. That the receiver accepted one of the user's own
-// ends the failures before.
+// An event gives way only if others were accepted since its user's events began to fail. If the receiver accepts one of the
+// user's own events, the earlier failures no longer count.
 func TestFailuresBegin(t *testing.T) {
 	small := limits
 	small.Entries = 4

@@ -473,7 +473,8 @@ func TestFullBehindPoison(t *testing.T) {
 	}
 }
 
-// TestShortPods: where a pod has no room for more events, those that wait for one that the receiver does not take are not kept for long.
+// TestShortPods: where a pod has no room for more events, those that wait behind one that the receiver does not accept are not
+// kept for long.
 func TestShortPods(t *testing.T) {
 	for name, short := range map[string]map[string]bool{"room": nil, "another pod is short": {"b": true}, "short": {"a": true}} {
 		p := &play{Sink: New(limits), now: start, takes: time.Microsecond}
