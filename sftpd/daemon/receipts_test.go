@@ -138,8 +138,8 @@ func TestReceiptsOfUsers(t *testing.T) {
 	}
 }
 
-// TestReceiptsOfUploads: each upload has a receipt with the size and the SHA-256 of what was sent, the user finds them, and the events have the
-// same ones.
+// TestReceiptsOfUploads: each upload has a receipt with the size and the SHA-256 of what was sent, the user finds them, and the events
+// have the same ones.
 func TestReceiptsOfUploads(t *testing.T) {
 	var signers receipt.Signers
 	dir := configtest.New(t)

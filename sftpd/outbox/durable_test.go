@@ -147,8 +147,8 @@ func TestTimesAreUTC(t *testing.T) {
 	}
 }
 
-// TestSlowVolume: a caller does not wait for a volume for which another one has waited nine seconds without success, be it for a record that is
-// being written or for one in the queue; and never for one that cannot be used.
+// TestSlowVolume: a caller does not wait for a volume for which another one has waited nine seconds without success, be it for a record
+// that is being written or for one in the queue; and never for one that cannot be used.
 func TestSlowVolume(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*log)
@@ -228,8 +228,8 @@ func TestLargeSegmentIsCompacted(t *testing.T) {
 	check("after a restart")
 }
 
-// TestWhenOldReceiptsGo: a user's old receipts are looked for when it gets the first new one, and after each 64: not each time, because that
-// reads its directory.
+// TestWhenOldReceiptsGo: a user's old receipts are looked for when it gets the first new one, and after each 64: not each time, because
+// that reads its directory.
 func TestWhenOldReceiptsGo(t *testing.T) {
 	k := keeper{added: map[string]int{}}
 	for i, step := range []struct {

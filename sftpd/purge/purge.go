@@ -1,5 +1,5 @@
-// Package purge counts and removes what a deleted user has left on a volume: its directory, and its receipts. The caller must make sure that the
-// user is gone. It does not follow links: their targets stay.
+// Package purge counts and removes what a deleted user has left on a volume: its directory, and its receipts. The caller must make sure
+// that the user is gone. It does not follow links: their targets stay.
 package purge
 
 import (

@@ -114,8 +114,8 @@ func TestChangedWhileItIsRenamed(t *testing.T) {
 	}
 }
 
-// TestCheckLeavesNothing: the check whether a volume can be written to, which runs again and again, leaves no file there and none open, whatever
-// it finds.
+// TestCheckLeavesNothing: the check whether a volume can be written to, which runs again and again, leaves no file there and none open,
+// whatever it finds.
 func TestCheckLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o700); err != nil {
