@@ -60,8 +60,8 @@ const (
 	// Unknown: Pending, RelayUnreachable, SecretUnreadable.
 	ConditionEventsDelivered = "EventsDelivered"
 
-	// ConditionReceiptsAvailable reports whether receipts for uploads are where their users find them. It exists only
-	// with spec.uploads.receipts, once a pod has reported, and does not affect Ready.
+	// ConditionReceiptsAvailable reports whether users can find the receipts for their uploads. It exists only with
+	// spec.uploads.receipts, once a pod has reported, and does not affect Ready.
 	//
 	// True: ReceiptsAvailable, ReceiptsNotDurable, ReceiptsNotRemoved. False: ReceiptsFailing.
 	ConditionReceiptsAvailable = "ReceiptsAvailable"
@@ -98,10 +98,10 @@ const (
 	// has the reason and message of the condition that it waits for. kstatus uses it.
 	ConditionReconciling = "Reconciling"
 
-	// ConditionStalled reports that the object cannot reach its spec until someone corrects something; or
-	// that what needs no intervention takes more than ten minutes, or that another object has been missing
-	// for more than two. It has the reason and message of the condition that names the problem. kstatus uses
-	// it.
+	// ConditionStalled reports that the object cannot reach its spec until someone corrects something, that
+	// a step which needs no intervention takes more than ten minutes, or that another object has been
+	// missing for more than two. It has the reason and message of the condition that names the problem.
+	// kstatus uses it.
 	ConditionStalled = "Stalled"
 
 	// ConditionInactive reports that the object is intentionally not in effect. Ready
@@ -145,8 +145,8 @@ const (
 	ReasonReceiptsNotDurable = "ReceiptsNotDurable"
 	// ReasonReceiptsNotRemoved: receipts are issued, but a pod cannot remove old ones. The message says why.
 	ReasonReceiptsNotRemoved = "ReceiptsNotRemoved"
-	// ReasonReceiptsFailing: a pod cannot write receipts to where their users find them. It keeps them and retries; when they
-	// occupy the room for events, uploads are refused. The message says why.
+	// ReasonReceiptsFailing: a pod cannot write receipts to where their users find them. It keeps them and retries; once they
+	// fill the space for events, uploads are refused. The message says why.
 	ReasonReceiptsFailing = "ReceiptsFailing"
 	// ReasonRelayUnreachable: the relay that delivers the events does not answer the operator, or cannot reach any of the pods.
 	// kubectl describe of its pods says why. The events are kept.
@@ -175,7 +175,7 @@ const (
 	// changes. Correct the sink, or remove it.
 	ReasonReceiverGone = "ReceiverGone"
 	// ReasonReceiverFailing: a receiver does not accept events. They are kept and sent again. The
-	// message has its last answer.
+	// message contains its last answer.
 	ReasonReceiverFailing = "ReceiverFailing"
 	// ReasonDeadLetters: events could not be delivered, and are kept as dead letters. kubectl sftp
 	// events list shows them; replay or drop them.
@@ -185,7 +185,7 @@ const (
 	// cannot log in. Name it in homeDirectory.volume, or move the files and name it in
 	// homeDirectory.movedFrom.
 	ReasonHomesWouldMove = "HomesWouldMove"
-	// ReasonHomesMoved, of an event: home directories are on another volume from now on.
+	// ReasonHomesMoved, of an event: home directories are now on a different volume.
 	ReasonHomesMoved = "HomesMoved"
 	// ReasonPaused: the annotation sftp-operator.io/paused is "true". Remove it to let the
 	// operator continue.
@@ -224,7 +224,7 @@ const (
 	// The message is its answer.
 	ReasonApplyFailed = "ApplyFailed"
 	// ReasonApplyPending: the API server could not process an object for now, for example because it
-	// did not answer in time. It is tried again.
+	// did not answer in time. The operator retries.
 	ReasonApplyPending = "ApplyPending"
 	// ReasonRolledOut: all pods run the current template.
 	ReasonRolledOut = "RolledOut"
@@ -235,10 +235,10 @@ const (
 	// ReasonRolloutQueued: a change that came with the operator's version waits until other listeners'
 	// rollouts are complete; status.pendingRestart describes it.
 	ReasonRolloutQueued = "RolloutQueued"
-	// ReasonRolloutPaused: a change of the pods waits until infrastructure.rollout is Automatic;
+	// ReasonRolloutPaused: a change to the pods waits until infrastructure.rollout is Automatic;
 	// status.pendingRestart describes it.
 	ReasonRolloutPaused = "RolloutPaused"
-	// ReasonRolloutBlocked: a change of the pods was waiting and currently cannot be applied;
+	// ReasonRolloutBlocked: a change to the pods was waiting and currently cannot be applied;
 	// another condition says why.
 	ReasonRolloutBlocked = "RolloutBlocked"
 	// ReasonDrifted: the pod template of the Deployment has fields that the operator did not set. The message
@@ -261,8 +261,8 @@ const (
 	// ReasonRetentionTooMany: a rule of retention would delete more files than its maxFiles or maxPercent allow, so it
 	// deletes none of them. Check whether the rule is right; if it is, raise the limit.
 	ReasonRetentionTooMany = "RetentionTooMany"
-	// ReasonRetentionClock: a clock of a volume was set, or differs from the pod's, so nothing is deleted until it has been
-	// steady for a day.
+	// ReasonRetentionClock: the clock of a volume was changed, or differs from the pod's, so nothing is deleted until it
+	// has been steady for a day.
 	ReasonRetentionClock = "RetentionClock"
 	// ReasonRetentionHoldMissing: a directory of retention.holds does not exist, so its whole top-level
 	// directory is held. Correct its path, or remove the hold.
@@ -276,7 +276,7 @@ const (
 	// ReasonPodRestart, of an event: the only pod of a listener is about to terminate, so that a
 	// new one can mount its volumes.
 	ReasonPodRestart = "PodRestart"
-	// ReasonUsersLockedOut, of an event: a change of the listener's spec takes logins away. The message
+	// ReasonUsersLockedOut, of an event: a change to the listener's spec locks users out. The message
 	// counts them by their current reasons.
 	ReasonUsersLockedOut = "UsersLockedOut"
 	// ReasonPodsUnavailable: no pod is ready; for a user, no pod of its listener. kubectl describe of the pods says why.
@@ -311,15 +311,15 @@ const (
 	// ReasonAccessNotAllowed: the rule of the listener's allowedUsers for the namespace allows
 	// less access to a directory than the user asks for.
 	ReasonAccessNotAllowed = "AccessNotAllowed"
-	// ReasonDirectoriesOverlap: two directories of the user contain each other with different
+	// ReasonDirectoriesOverlap: one directory of the user contains another with different
 	// access, so that one would allow what the other forbids.
 	ReasonDirectoriesOverlap = "DirectoriesOverlap"
 	// ReasonNamespaceFull: the namespace has as many logins on the listener as its rule of allowedUsers allows.
 	ReasonNamespaceFull = "NamespaceFull"
 	// ReasonListenerFull: the listener has maxUsers logins already.
 	ReasonListenerFull = "ListenerFull"
-	// ReasonUserTooLarge: the user's keys have grown by more than the listener has room for, or
-	// by more than a user may have. Those that it had before, and still has, continue to work.
+	// ReasonUserTooLarge: the user's keys have outgrown the room that the listener has, or the
+	// limit for one user. Those that it had before, and still has, continue to work.
 	ReasonUserTooLarge = "UserTooLarge"
 	// ReasonSuspended: state is Suspended.
 	ReasonSuspended = "Suspended"
@@ -339,7 +339,7 @@ const (
 	// and why.
 	ReasonInvalidPublicKey = "InvalidPublicKey"
 	// ReasonInvalidPassword: the password is empty, too long, or shorter than the listener's
-	// passwordPolicy requires; or what should be a hash is not usable.
+	// passwordPolicy requires; or a value that should be a hash is not usable.
 	ReasonInvalidPassword = "InvalidPassword"
 	// ReasonInvalidTOTPSecret: the secret of an authenticator app is neither base32 nor an otpauth URI, is
 	// too short, or is for codes that are not supported.
@@ -350,13 +350,13 @@ const (
 	// ReasonKeyNotFound: an SFTPKey that is assigned to the user is not ready.
 	ReasonKeyNotFound = "KeyNotFound"
 	// ReasonKeyAssignedElsewhere: an SFTPKey of the namespace assigns a key of the user to
-	// another one. Give each user a key of its own.
+	// another user. Give each user a key of its own.
 	ReasonKeyAssignedElsewhere = "KeyAssignedElsewhere"
 	// ReasonNoCredentials: the user has neither a key nor a password, and accepts
 	// no certificates.
 	ReasonNoCredentials = "NoCredentials"
-	// ReasonNoValidKey: all keys of the user have expired or are not valid yet, and it may
-	// not log in without one.
+	// ReasonNoValidKey: all keys of the user have expired or are not valid yet, and the
+	// user cannot log in without one.
 	ReasonNoValidKey = "NoValidKey"
 	// ReasonKeyRevoked: the listener's revokedKeys names a key of the user, or this SFTPKey's.
 	ReasonKeyRevoked = "KeyRevoked"

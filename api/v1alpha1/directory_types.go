@@ -2,7 +2,7 @@ package v1alpha1
 
 // Directory is a directory on one of the listener's volumes.
 //
-// +kubebuilder:validation:XValidation:message="listing may be set only with access WriteOnly or CreateOnly: the other kinds of access always list",rule="!has(self.listing) || (has(self.access) && self.access in ['WriteOnly', 'CreateOnly'])"
+// +kubebuilder:validation:XValidation:message="listing may be set only with access WriteOnly or CreateOnly: the other kinds of access always allow listing",rule="!has(self.listing) || (has(self.access) && self.access in ['WriteOnly', 'CreateOnly'])"
 type Directory struct {
 	// volume names one of the listener's volumes. Default: its home volume.
 	// +optional
@@ -42,8 +42,8 @@ type Mount struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:XValidation:message="path must not have control characters",rule="!self.matches('[[:cntrl:]]')"
-	// +kubebuilder:validation:XValidation:message="path must be absolute, must not be \"/\" (set homeDirectory instead), and must not have empty, '.' or '..' parts or a '/' at its end",rule="self.startsWith('/') && self.substring(1).split('/').all(p, p != '' && p != '.' && p != '..')"
+	// +kubebuilder:validation:XValidation:message="path must not contain control characters",rule="!self.matches('[[:cntrl:]]')"
+	// +kubebuilder:validation:XValidation:message="path must be absolute, must not be \"/\" (set homeDirectory instead), and must not have empty, '.' or '..' parts or a trailing '/'",rule="self.startsWith('/') && self.substring(1).split('/').all(p, p != '' && p != '.' && p != '..')"
 	Path string `json:"path,omitempty"`
 
 	Directory `json:",inline"`

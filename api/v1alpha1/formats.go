@@ -43,7 +43,7 @@ type VolumeName = string
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=255
-// +kubebuilder:validation:XValidation:message="subPath must not have control characters",rule="!self.matches('[[:cntrl:]]')"
+// +kubebuilder:validation:XValidation:message="subPath must not contain control characters",rule="!self.matches('[[:cntrl:]]')"
 // +kubebuilder:validation:XValidation:message="subPath must be a relative path without empty, '.' or '..' parts, for example in/2026",rule="!self.matches('(^|/)[.]{0,2}(/|$)')"
 type SubPath = string
 
@@ -51,7 +51,7 @@ type SubPath = string
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
-// +kubebuilder:validation:XValidation:message="must be the key of an entry of a Secret: letters, digits, '-', '_' and '.', and not '.' or two dots at the beginning",rule="self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')"
+// +kubebuilder:validation:XValidation:message="must be the key of a Secret's entry: letters, digits, '-', '_' and '.'; it must not be '.' or begin with '..'",rule="self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')"
 type SecretEntry = string
 
 // Network is a network in CIDR notation. Host bits are refused, because they show that the author meant something
@@ -64,7 +64,7 @@ type SecretEntry = string
 type Network = string
 
 // Host is a DNS name or an IP address, in the spelling that OpenSSH uses in known_hosts. A name that consists only of
-// digits is refused, because programs take it for an IPv4 address.
+// digits is refused, because programs treat it as an IPv4 address.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253

@@ -19,8 +19,9 @@ const (
 	// in the future, the creation time counts.
 	AnnotationMade = "sftp-operator.io/made"
 
-	// LabelRecord, on the Secret <listener>-sftp-record, names the listener whose record it is:
-	// where its homes are, its host keys, and who holds contested login names. Back it up.
+	// LabelRecord, on the Secret <listener>-sftp-record, names the listener that the record
+	// belongs to. The record shows where its homes are, its host keys, and who holds contested
+	// login names. Back it up.
 	LabelRecord = "sftp-operator.io/record"
 
 	// LabelReceiptKey, on the Secret <listener>-sftp-receipt-key, names the listener whose receipts the
@@ -35,9 +36,9 @@ const (
 	// AnnotationSyncRequested, on a pod, is when the operator last asked the kubelet to refresh its volumes.
 	AnnotationSyncRequested = "sftp-operator.io/sync-requested"
 
-	// AnnotationApplied, on an object that the operator made, is the checksum of what it
-	// wanted there. With it an operator that has just started sees that there is nothing
-	// to write.
+	// AnnotationApplied, on an object that the operator made, is the checksum of the
+	// content that it applied. A newly started operator compares it to see whether there
+	// is anything to write.
 	AnnotationApplied = "sftp-operator.io/applied"
 
 	// AnnotationRollout, on a listener's Deployment, records what its pod template was made from, to find out

@@ -49,14 +49,14 @@ type SFTPKeyList struct {
 
 // SFTPKeySpec describes a key: what it is for, where it comes from, who logs in with it, and when.
 //
-// +kubebuilder:validation:XValidation:message="algorithm may be set only with source Generated: an existing key has the algorithm it has",rule="!has(self.algorithm) || !has(self.source) || self.source == 'Generated'"
+// +kubebuilder:validation:XValidation:message="algorithm may be set only with source Generated: an existing key already has its algorithm",rule="!has(self.algorithm) || !has(self.source) || self.source == 'Generated'"
 // +kubebuilder:validation:XValidation:message="publicKey must be set with source PublicKey, and with no other",rule="has(self.publicKey) == (has(self.source) && self.source == 'PublicKey')"
 // +kubebuilder:validation:XValidation:message="publicKey must never be a private key: use the contents of the .pub file, and generate a new key pair, because others may have seen this private key",rule="!has(self.publicKey) || !(self.publicKey.contains('PRIVATE KEY') || self.publicKey.contains('PuTTY-User') || self.publicKey.contains('b3BlbnNzaC1r'))"
 // +kubebuilder:validation:XValidation:message="source PublicKey is only for usage Client: a host key needs its private half",rule="!has(self.source) || self.source != 'PublicKey' || self.usage == 'Client'"
 // +kubebuilder:validation:XValidation:message="secretName must not be set with source PublicKey: there is no Secret",rule="!has(self.secretName) || !has(self.source) || self.source != 'PublicKey'"
 // +kubebuilder:validation:XValidation:message="userRef, notBefore, expirationTime and from are only for usage Client",rule="self.usage == 'Client' || !(has(self.userRef) || has(self.notBefore) || has(self.expirationTime) || has(self.from))"
 // +kubebuilder:validation:XValidation:message="expirationTime must be after notBefore",rule="!has(self.notBefore) || !has(self.expirationTime) || self.notBefore < self.expirationTime"
-// +kubebuilder:validation:XValidation:message="rotation.madeAfter and policy Periodic are only for generated keys: another key is changed by what maintains its Secret",rule="!(has(self.rotation) && (has(self.rotation.madeAfter) || (has(self.rotation.policy) && self.rotation.policy == 'Periodic'))) || !has(self.source) || self.source == 'Generated'"
+// +kubebuilder:validation:XValidation:message="rotation.madeAfter and policy Periodic are only for generated keys: other keys are replaced by whatever maintains their Secrets",rule="!(has(self.rotation) && (has(self.rotation.madeAfter) || (has(self.rotation.policy) && self.rotation.policy == 'Periodic'))) || !has(self.source) || self.source == 'Generated'"
 // +kubebuilder:validation:XValidation:message="rotation is for generated keys, and for host keys with source Existing",rule="!has(self.rotation) || !has(self.source) || self.source == 'Generated' || self.usage == 'Host'"
 // +kubebuilder:validation:XValidation:message="publicKey is immutable: make a new SFTPKey",rule="has(self.publicKey) == has(oldSelf.publicKey) && (!has(self.publicKey) || self.publicKey == oldSelf.publicKey)"
 // +kubebuilder:validation:XValidation:message="algorithm is immutable: make a new SFTPKey",rule="has(self.algorithm) == has(oldSelf.algorithm) && (!has(self.algorithm) || self.algorithm == oldSelf.algorithm)"
@@ -281,8 +281,8 @@ type SFTPKeyStatus struct {
 	// +optional
 	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
 
-	// retiring are pairs of former revisions that still work: of a Host key, those that a
-	// listener of the namespace has.
+	// retiring are pairs of former revisions that still work; for a Host key, those that
+	// a listener in the namespace still has.
 	// +optional
 	// +listType=map
 	// +listMapKey=revision

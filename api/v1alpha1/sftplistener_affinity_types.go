@@ -4,8 +4,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// The types of this file are a bounded subset of core/v1's Affinity, with its names, so that what is written for another
-// pod can be taken over. They reach no pods of other namespaces.
+// The types of this file are a bounded subset of core/v1's Affinity, with its names, so that terms written for other
+// pods can be copied. They do not cover pods in other namespaces.
 
 // PodAffinity is where pods should and should not be placed.
 //
@@ -15,11 +15,11 @@ type PodAffinity struct {
 	// +optional
 	NodeAffinity *NodeAffinity `json:"nodeAffinity,omitempty"`
 
-	// podAffinity places the pods with others of the namespace.
+	// podAffinity places the pods near other pods in the namespace.
 	// +optional
 	PodAffinity *PodAffinityTerms `json:"podAffinity,omitempty"`
 
-	// podAntiAffinity keeps the pods away from others of the namespace.
+	// podAntiAffinity keeps the pods away from other pods in the namespace.
 	// +optional
 	PodAntiAffinity *PodAffinityTerms `json:"podAntiAffinity,omitempty"`
 }
@@ -63,7 +63,7 @@ type NodeSelectorTerm struct {
 
 // NodeSelectorRequirement is a condition on a label of a node.
 //
-// +kubebuilder:validation:XValidation:message="operator must be In or NotIn with values, Gt or Lt with one whole number, or Exists or DoesNotExist without",rule="has(self.values) ? (self.operator in ['In', 'NotIn'] || (self.operator in ['Gt', 'Lt'] && size(self.values) == 1 && self.values[0].matches('^[0-9]{1,18}$'))) : self.operator in ['Exists', 'DoesNotExist']"
+// +kubebuilder:validation:XValidation:message="operator must be In or NotIn with values, Gt or Lt with one whole number, or Exists or DoesNotExist without values",rule="has(self.values) ? (self.operator in ['In', 'NotIn'] || (self.operator in ['Gt', 'Lt'] && size(self.values) == 1 && self.values[0].matches('^[0-9]{1,18}$'))) : self.operator in ['Exists', 'DoesNotExist']"
 type NodeSelectorRequirement struct {
 	// key of the label.
 	// +required

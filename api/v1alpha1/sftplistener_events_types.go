@@ -22,8 +22,8 @@ type ListenerEvents struct {
 	Outbox EventOutbox `json:"outbox,omitempty,omitzero"`
 
 	// temporaryNames are patterns of the names that clients give to files which they rename
-	// after the upload, for example *.filepart of WinSCP. The event of such an upload comes with
-	// the rename. * stands for any characters, ? for one, [abc] for one of these.
+	// after the upload, for example *.filepart of WinSCP. The event for such an upload is sent
+	// after the rename. * stands for any characters, ? for one, [abc] for one of these.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -43,8 +43,8 @@ type FileNamePattern = string
 // +kubebuilder:validation:XValidation:message="must have either url or serviceRef",rule="has(self.url) != has(self.serviceRef)"
 // +kubebuilder:validation:XValidation:message="must use https with clientCertificateSecretRef or caBundle: without TLS they have no effect",rule="(!has(self.caBundle) && (!has(self.authentication) || !has(self.authentication.clientCertificateSecretRef))) || (has(self.url) && self.url.startsWith('https:')) || (has(self.serviceRef) && has(self.serviceRef.scheme) && self.serviceRef.scheme == 'HTTPS')"
 type EventSink struct {
-	// name of the sink, unique in the listener. It is in metrics, in the status, and in
-	// kubectl sftp events.
+	// name of the sink, unique in the listener. It appears in metrics, in the status,
+	// and in kubectl sftp events.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
@@ -57,7 +57,7 @@ type EventSink struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:message="url must be https:// with a DNS name in lower case, not an address, and without a user, blanks and '#', for example https://events.example.com/sftp",rule=`self.matches(r'^https?://([a-z0-9]([-a-z0-9]*[a-z0-9])?[.])*[a-z]([-a-z0-9]*[a-z0-9])?(:[1-9][0-9]{0,4})?([/?][!$-~]*)?$')`
-	// +kubebuilder:validation:XValidation:message="url may be http:// only for a Service, for example http://receiver.team-a.svc:8080/: others must not read along",rule=`!self.startsWith('http:') || self.matches(r'^http://[^/?:]*[.]svc([.]cluster[.]local)?([:/?]|$)')`
+	// +kubebuilder:validation:XValidation:message="url may be http:// only for a Service, for example http://receiver.team-a.svc:8080/: otherwise others could read the events",rule=`!self.startsWith('http:') || self.matches(r'^http://[^/?:]*[.]svc([.]cluster[.]local)?([:/?]|$)')`
 	// +kubebuilder:validation:XValidation:message="url must have a port of at most 65535",rule="!isURL(self) || url(self).getPort() == '' || int(url(self).getPort()) <= 65535"
 	URL string `json:"url,omitempty"`
 
@@ -80,8 +80,9 @@ type EventSink struct {
 	Users []EventUserReference `json:"users,omitempty"` //nolint:kubeapilinter // an empty reference means all users of the namespace
 
 	// filter is a CEL expression that chooses events, for example
-	// event.data.path.endsWith('.csv'). event is the event in structured JSON. An event for which
-	// it cannot be evaluated, such as one without a field that it uses, is sent: use has().
+	// event.data.path.endsWith('.csv'). event is the event in structured JSON. If the filter
+	// cannot be evaluated for an event, for example because a field is missing, the event is
+	// sent: use has().
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
@@ -101,7 +102,7 @@ type EventSink struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32768
-	// +kubebuilder:validation:XValidation:message="must have certificates in PEM format, and no private key",rule="self.contains('-----BEGIN CERTIFICATE-----') && !self.contains('PRIVATE KEY')"
+	// +kubebuilder:validation:XValidation:message="must contain certificates in PEM format, and no private key",rule="self.contains('-----BEGIN CERTIFICATE-----') && !self.contains('PRIVATE KEY')"
 	CABundle string `json:"caBundle,omitempty"`
 
 	// timeoutSeconds is how long the relay waits for the receiver's response. Default 30.
@@ -141,7 +142,7 @@ type EventServiceReference struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:XValidation:message="path must begin with '/' and have no blanks, '#' and double quotes",rule=`self.matches(r'^/[!$-~]*$')`
+	// +kubebuilder:validation:XValidation:message="path must begin with '/' and must not contain blanks, '#' or double quotes",rule=`self.matches(r'^/[!$-~]*$')`
 	Path string `json:"path,omitempty"`
 }
 
@@ -200,7 +201,7 @@ type EventUserSelector struct {
 
 // EventUserRequirement is a condition on a label.
 //
-// +kubebuilder:validation:XValidation:message="operator must be In or NotIn with values, or Exists or DoesNotExist without",rule="has(self.values) ? self.operator in ['In', 'NotIn'] : self.operator in ['Exists', 'DoesNotExist']"
+// +kubebuilder:validation:XValidation:message="operator must be In or NotIn with values, or Exists or DoesNotExist without values",rule="has(self.values) ? self.operator in ['In', 'NotIn'] : self.operator in ['Exists', 'DoesNotExist']"
 type EventUserRequirement struct {
 	// key of the label.
 	// +required

@@ -10,7 +10,7 @@ type HostKeyStatus struct {
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name,omitempty"`
 
-	// revision is that of the SFTPKey, if the operator generated the key.
+	// revision is the revision of the SFTPKey, if the operator generated the key.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	Revision int32 `json:"revision,omitempty"`

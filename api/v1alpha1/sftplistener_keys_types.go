@@ -39,7 +39,7 @@ type RevokedCertificate struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=20
-	// +kubebuilder:validation:XValidation:message="must be a decimal number from 1 on: certificates without a serial number have 0, and are told apart by their keyID",rule="self.matches('^[1-9][0-9]*$')"
+	// +kubebuilder:validation:XValidation:message="must be a decimal number of at least 1: certificates without a serial number have 0, and are identified by their keyID",rule="self.matches('^[1-9][0-9]*$')"
 	Serial string `json:"serial,omitempty"`
 
 	// keyID is a certificate's key ID, ssh-keygen's -I.

@@ -64,7 +64,7 @@ type ListenerStartups struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.receipts) || self.checksum == 'SHA256' && self.publish == 'OnClose'",message="receipts need checksum SHA256 and publish OnClose"
 type ListenerUploads struct {
-	// publish is when a file appears under its name. Immediate: from the first byte on, as with
+	// publish is when a file appears under its name. Immediate: from its first byte, as with
 	// OpenSSH. OnClose: a new file is written under a hidden name, and renamed when the client
 	// closes it, so that no reader sees an incomplete file. Default Immediate.
 	// +optional
@@ -86,7 +86,7 @@ type ListenerUploads struct {
 
 	// checksum controls whether the SHA-256 of each uploaded file is computed, for its line in the audit
 	// log and its event. There is none where the content is not known for certain. Use it with
-	// publish OnClose: other files have to be read again when they are closed. Default None.
+	// publish OnClose: otherwise files have to be read again when they are closed. Default None.
 	// +optional
 	// +kubebuilder:default=None
 	Checksum UploadChecksum `json:"checksum,omitempty"`

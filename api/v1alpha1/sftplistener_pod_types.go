@@ -7,7 +7,7 @@ import (
 // ListenerVolume is one volume of a listener, mounted in every pod.
 //
 // +kubebuilder:validation:XValidation:message="exactly one of persistentVolumeClaim, claimTemplate or emptyDir must be set",rule="[has(self.persistentVolumeClaim), has(self.claimTemplate), has(self.emptyDir)].filter(x, x).size() == 1"
-// +kubebuilder:validation:XValidation:message="a volume must stay what it is, because its files would not move: make a new volume with another name",rule="has(self.persistentVolumeClaim) == has(oldSelf.persistentVolumeClaim) && has(self.claimTemplate) == has(oldSelf.claimTemplate)"
+// +kubebuilder:validation:XValidation:message="the kind of a volume must not change, because its files would not move: make a new volume with another name",rule="has(self.persistentVolumeClaim) == has(oldSelf.persistentVolumeClaim) && has(self.claimTemplate) == has(oldSelf.claimTemplate)"
 type ListenerVolume struct {
 	// name of the volume in this listener.
 	// +required
@@ -34,7 +34,7 @@ type ListenerVolume struct {
 	Attributes AttributePolicy `json:"attributes,omitempty"`
 }
 
-// AttributePolicy is what happens to changes of permissions, owners and times.
+// AttributePolicy is what happens to changes to permissions, owners and times.
 //
 // +kubebuilder:validation:Enum=Apply;Ignore
 type AttributePolicy string
@@ -153,8 +153,9 @@ type ListenerShutdown struct {
 	DrainTimeoutSeconds *int32 `json:"drainTimeoutSeconds,omitempty"`
 }
 
-// ListenerInfrastructure adjusts the objects that the operator creates. It is a bounded
-// list on purpose: the right to write a listener must not give rights on nodes.
+// ListenerInfrastructure adjusts the objects that the operator creates. The list is
+// deliberately bounded: permission to write a listener must not grant permissions on
+// nodes.
 type ListenerInfrastructure struct {
 	// labels are added to the pods and to the Deployment, Service, PodDisruptionBudget and
 	// NetworkPolicy, but not to Secrets, claims and the ServiceAccount. Default: none.
@@ -173,7 +174,7 @@ type ListenerInfrastructure struct {
 	// +kubebuilder:validation:XValidation:message="each key must be a name of at most 63 letters, digits, '-', '_' and '.', alone or after a DNS name of at most 253 characters and a '/', for example example.com/team",rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && k.indexOf('/') <= 253)"
 	// +kubebuilder:validation:XValidation:message="keys must not begin with sftp-operator.io/ or deployment.kubernetes.io/, or be kubectl.kubernetes.io/last-applied-configuration: the operator and Kubernetes set these",rule="self.all(k, !k.startsWith('sftp-operator.io/') && !k.startsWith('deployment.kubernetes.io/') && k != 'kubectl.kubernetes.io/last-applied-configuration')"
 	// +kubebuilder:validation:XValidation:message="keys must not be the former annotations of seccomp and AppArmor profiles: pods keep the runtime's profile",rule="self.all(k, !k.startsWith('seccomp.security.alpha.kubernetes.io/') && !k.startsWith('container.seccomp.security.alpha.kubernetes.io/') && !k.startsWith('container.apparmor.security.beta.kubernetes.io/'))"
-	// +kubebuilder:validation:XValidation:message="keys and values must not have more than 32768 bytes together",rule="self.map(k, size(k) + size(bytes(self[k]))).sum() <= 32768"
+	// +kubebuilder:validation:XValidation:message="keys and values must not have more than 32768 bytes in total",rule="self.map(k, size(k) + size(bytes(self[k]))).sum() <= 32768"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 
 	// pod adjusts the pods.
@@ -181,8 +182,9 @@ type ListenerInfrastructure struct {
 	Pod ListenerPod `json:"pod,omitempty,omitzero"`
 
 	// rollout Paused keeps the pods running, while users, keys and settings still reach
-	// them: what would restart them, including an upgrade of the operator, is listed in
-	// status.pendingRestart and waits. Default Automatic. See docs/upgrading.md.
+	// them: changes that would restart them, including an upgrade of the operator, are
+	// listed in status.pendingRestart and wait. Default Automatic. See
+	// docs/upgrading.md.
 	// +optional
 	Rollout RolloutPolicy `json:"rollout,omitempty"`
 }

@@ -2,8 +2,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// ListenerRetention controls which files are deleted, and when. A pod of the listener does it, with the rights and the
-// audit log of the pods.
+// ListenerRetention controls which files are deleted, and when. A pod of the listener deletes them, with its own
+// permissions, and records that in its audit log.
 //
 // +kubebuilder:validation:MinProperties=1
 type ListenerRetention struct {
@@ -43,7 +43,7 @@ type ListenerRetention struct {
 // RetentionRule deletes files below directories. Files that are open, files of the server itself, links and what is
 // mounted below the volume are never deleted.
 //
-// +kubebuilder:validation:XValidation:message="subPath must be set with scope Volume, or match must be: a rule for all files of a volume is rarely meant; match ['*'] says that it is",rule="!has(self.scope) || self.scope != 'Volume' || has(self.subPath) || has(self.match)"
+// +kubebuilder:validation:XValidation:message="subPath or match must be set with scope Volume: a rule for all files of a volume is rarely intended; if it is, set match to ['*']",rule="!has(self.scope) || self.scope != 'Volume' || has(self.subPath) || has(self.match)"
 type RetentionRule struct {
 	// name of the rule, in the status, in metrics and in the audit log.
 	// +required
@@ -78,8 +78,8 @@ type RetentionRule struct {
 	// +kubebuilder:validation:items:XValidation:message="must be a pattern of file names, without '/'",rule="!self.contains('/')"
 	Match []string `json:"match,omitempty"`
 
-	// deleteAfterSeconds is how long a file stays after its upload, which is when it was created or last changed by
-	// the volume's clock, never a time that a client has set.
+	// deleteAfterSeconds is how long a file stays after its upload. According to the volume's clock, that is when
+	// it was created or last changed, never a time that a client has set.
 	// +required
 	// +kubebuilder:validation:Minimum=3600
 	// +kubebuilder:validation:Maximum=3153600000
@@ -98,14 +98,14 @@ type RetentionRule struct {
 	// +kubebuilder:default=Keep
 	EmptyDirectories EmptyDirectories `json:"emptyDirectories,omitempty"`
 
-	// mode Report counts in status.retention what the rule would delete. Enforce deletes it, from the second run on.
-	// Default Report.
+	// mode Report counts in status.retention what the rule would delete. Enforce deletes it, starting with the
+	// second run. Default Report.
 	// +optional
 	// +kubebuilder:default=Report
 	Mode RetentionMode `json:"mode,omitempty"`
 
 	// maxFiles is how many files a run may delete: of each user with scope User, of each namespace with scope Namespace.
-	// If it would be more, nothing is deleted, and the listener has the condition RetentionHalted. Default 10000.
+	// If it would delete more, nothing is deleted, and the listener has the condition RetentionHalted. Default 10000.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=5000000

@@ -4,7 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// RolloutPolicy is when changes of the pod template reach the pods.
+// RolloutPolicy is when changes to the pod template reach the pods.
 //
 // +kubebuilder:validation:Enum=Automatic;Paused
 type RolloutPolicy string
@@ -18,13 +18,13 @@ const (
 	RolloutPaused RolloutPolicy = "Paused"
 )
 
-// PendingRestartReason is why a restart waits. The condition RolledOut has the same one.
+// PendingRestartReason is why a restart waits. The condition RolledOut has the same reason.
 //
 // +kubebuilder:validation:Enum=RolloutPaused;RolloutQueued;RolloutBlocked
 type PendingRestartReason string
 
-// ListenerPendingRestart is a change of the pod template that has not reached the pods,
-// and what it will cost when it does.
+// ListenerPendingRestart is a change to the pod template that has not reached the pods,
+// and what it will interrupt when it does.
 type ListenerPendingRestart struct {
 	// reason is why it waits: RolloutPaused, because of infrastructure.rollout;
 	// RolloutQueued, for other listeners' rollouts; RolloutBlocked, because of what

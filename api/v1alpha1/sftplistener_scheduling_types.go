@@ -4,8 +4,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// The types of this file are bounded subsets of those of core/v1. What the API server would refuse in a pod
-// is refused here, when the listener is applied, rather than minutes later in a condition.
+// The types of this file are bounded subsets of those of core/v1. Anything that the API server would refuse
+// in a pod is refused here, when the listener is applied, rather than minutes later in a condition.
 
 // PodResources are what a container requests, and the most that it may use.
 //
@@ -58,9 +58,9 @@ type ResourceAmounts struct {
 
 // Toleration lets pods run on nodes with a taint.
 //
-// +kubebuilder:validation:XValidation:message="value must not be set with operator Exists, which tolerates each value",rule="!has(self.value) || size(self.value) == 0 || self.operator != 'Exists'"
-// +kubebuilder:validation:XValidation:message="operator must be Exists without key: it then tolerates each taint",rule="has(self.key) || self.operator == 'Exists'"
-// +kubebuilder:validation:XValidation:message="tolerationSeconds may be set only with effect NoExecute: the other effects do not end a pod",rule="!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')"
+// +kubebuilder:validation:XValidation:message="value must not be set with operator Exists, which tolerates any value",rule="!has(self.value) || size(self.value) == 0 || self.operator != 'Exists'"
+// +kubebuilder:validation:XValidation:message="operator must be Exists without key: it then tolerates any taint",rule="has(self.key) || self.operator == 'Exists'"
+// +kubebuilder:validation:XValidation:message="tolerationSeconds may be set only with effect NoExecute: the other effects do not evict pods",rule="!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')"
 type Toleration struct {
 	// key of the taint. Default: all keys, with operator Exists.
 	// +optional
@@ -107,7 +107,7 @@ type TaintEffect string
 //
 // +kubebuilder:validation:XValidation:message="minDomains may be set only with whenUnsatisfiable DoNotSchedule",rule="!has(self.minDomains) || self.whenUnsatisfiable == 'DoNotSchedule'"
 type TopologySpreadConstraint struct {
-	// maxSkew is the largest allowed difference in pods between two domains.
+	// maxSkew is the largest allowed difference in the number of pods between two domains.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=50

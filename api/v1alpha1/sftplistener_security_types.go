@@ -66,8 +66,9 @@ type ListenerSources struct {
 	// +kubebuilder:validation:Maximum=86400
 	MaxPenaltySeconds *int32 `json:"maxPenaltySeconds,omitempty"`
 
-	// exemptCIDRs are networks without penalties and without limits.startups.perSource:
-	// of a monitoring system, or of a large site behind one address. Default: none.
+	// exemptCIDRs are networks without penalties and without limits.startups.perSource,
+	// such as those of a monitoring system or of a large site behind one address.
+	// Default: none.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -75,7 +76,7 @@ type ListenerSources struct {
 	ExemptCIDRs []Network `json:"exemptCIDRs,omitempty"`
 
 	// ipv4PrefixLength is how many bits of an IPv4 address make up a source. Default 32:
-	// each address is one.
+	// each address is a source.
 	// +optional
 	// +kubebuilder:validation:Minimum=8
 	// +kubebuilder:validation:Maximum=32

@@ -60,7 +60,7 @@ type ListenerService struct {
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:message="each key must be a name of at most 63 letters, digits, '-', '_' and '.', alone or after a DNS name of at most 253 characters and a '/', for example example.com/team",rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && k.indexOf('/') <= 253)"
 	// +kubebuilder:validation:XValidation:message="keys must not begin with sftp-operator.io/ or deployment.kubernetes.io/, or be kubectl.kubernetes.io/last-applied-configuration: the operator and Kubernetes set these",rule="self.all(k, !k.startsWith('sftp-operator.io/') && !k.startsWith('deployment.kubernetes.io/') && k != 'kubectl.kubernetes.io/last-applied-configuration')"
-	// +kubebuilder:validation:XValidation:message="keys and values must not have more than 32768 bytes together",rule="self.map(k, size(k) + size(bytes(self[k]))).sum() <= 32768"
+	// +kubebuilder:validation:XValidation:message="keys and values must not have more than 32768 bytes in total",rule="self.map(k, size(k) + size(bytes(self[k]))).sum() <= 32768"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 
 	// ipFamilyPolicy is whether the Service has IPv4 addresses, IPv6 addresses, or both.
@@ -175,19 +175,19 @@ const (
 
 // ListenerAuthentication is how clients may log in.
 //
-// +kubebuilder:validation:XValidation:message="requiredMethods must have a combination that allowedMethods allows",rule="!has(self.requiredMethods) || !has(self.allowedMethods) || self.requiredMethods.exists(m, m.steps.all(s, s == 'TOTP' || s in self.allowedMethods))"
-// +kubebuilder:validation:XValidation:message="trustedUserCAs may be set only if allowedMethods has PublicKey: a certificate is for a key",rule="!has(self.trustedUserCAs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
-// +kubebuilder:validation:XValidation:message="trustedUserCAsSecretRefs may be set only if allowedMethods has PublicKey: a certificate is for a key",rule="!has(self.trustedUserCAsSecretRefs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
+// +kubebuilder:validation:XValidation:message="requiredMethods must contain a combination that allowedMethods allows",rule="!has(self.requiredMethods) || !has(self.allowedMethods) || self.requiredMethods.exists(m, m.steps.all(s, s == 'TOTP' || s in self.allowedMethods))"
+// +kubebuilder:validation:XValidation:message="trustedUserCAs may be set only if allowedMethods contains PublicKey: certificates log in with that method",rule="!has(self.trustedUserCAs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
+// +kubebuilder:validation:XValidation:message="trustedUserCAsSecretRefs may be set only if allowedMethods contains PublicKey: certificates log in with that method",rule="!has(self.trustedUserCAsSecretRefs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
 type ListenerAuthentication struct {
 	// allowedMethods are the methods that users of this listener may use: PublicKey, Password,
-	// or both. The code of an authenticator app follows one of them, and needs no entry.
+	// or both. The code from an authenticator app follows one of them, and needs no entry.
 	// Default PublicKey and Password.
 	// +optional
 	// +listType=set
 	// +kubebuilder:default={"PublicKey","Password"}
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=2
-	// +kubebuilder:validation:XValidation:message="allowedMethods must not have TOTP: a code comes after another method, and is always allowed",rule="!('TOTP' in self)"
+	// +kubebuilder:validation:XValidation:message="allowedMethods must not contain TOTP: a code comes after another method, and is always allowed",rule="!('TOTP' in self)"
 	AllowedMethods []AuthMethod `json:"allowedMethods,omitempty"`
 
 	// requiredMethods are combinations of steps. Each login must contain at least one of them: its
@@ -197,7 +197,7 @@ type ListenerAuthentication struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
-	// +kubebuilder:validation:XValidation:message="requiredMethods must not have the same steps twice",rule="self.all(m, self.exists_one(n, n.steps == m.steps))"
+	// +kubebuilder:validation:XValidation:message="requiredMethods must not contain the same steps twice",rule="self.all(m, self.exists_one(n, n.steps == m.steps))"
 	RequiredMethods []MethodCombination `json:"requiredMethods,omitempty"`
 
 	// maxAuthTries is the number of failed attempts in a connection before it is
@@ -219,8 +219,8 @@ type ListenerAuthentication struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:message="banner must have no control or formatting characters other than newline and tab",rule=`self.matches(r'^([\t\n]|[^\p{C}\p{Zl}\p{Zp}])*$')`
-	// +kubebuilder:validation:XValidation:message="banner must not have the words 'password:' or 'verification code:': scripts that wait for them would answer the banner",rule=`!self.lowerAscii().contains('assword:') && !self.lowerAscii().contains('verification code:')`
+	// +kubebuilder:validation:XValidation:message="banner must not contain control or formatting characters other than newline and tab",rule=`self.matches(r'^([\t\n]|[^\p{C}\p{Zl}\p{Zp}])*$')`
+	// +kubebuilder:validation:XValidation:message="banner must not contain the words 'password:' or 'verification code:': scripts that wait for them would answer the banner",rule=`!self.lowerAscii().contains('assword:') && !self.lowerAscii().contains('verification code:')`
 	Banner string `json:"banner,omitempty"`
 
 	// trustedUserCAs are the public keys of certificate authorities, each the line of a .pub
@@ -271,6 +271,6 @@ type AuthMethod string
 const (
 	AuthPublicKey AuthMethod = "PublicKey"
 	AuthPassword  AuthMethod = "Password"
-	// AuthTOTP is the code of an authenticator app (RFC 6238).
+	// AuthTOTP is the code from an authenticator app (RFC 6238).
 	AuthTOTP AuthMethod = "TOTP"
 )

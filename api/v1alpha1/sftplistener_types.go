@@ -58,8 +58,8 @@ type SFTPListenerList struct {
 // +kubebuilder:validation:XValidation:message="replicas must be 0 or 1 while a volume is an emptyDir: each pod would have files of its own",rule="!has(self.replicas) || self.replicas <= 1 || self.volumes.all(v, !has(v.emptyDir))"
 // +kubebuilder:validation:XValidation:message="volumes must not name the same persistentVolumeClaim twice: use one volume, and homeDirectory or mounts of users with a subPath",rule="self.volumes.all(v, !has(v.persistentVolumeClaim) || self.volumes.exists_one(w, has(w.persistentVolumeClaim) && w.persistentVolumeClaim.claimName == v.persistentVolumeClaim.claimName))"
 // +kubebuilder:validation:XValidation:message="homeDirectory.volume must name an entry of volumes",rule="!has(self.homeDirectory) || !has(self.homeDirectory.volume) || self.volumes.exists(v, v.name == self.homeDirectory.volume)"
-// +kubebuilder:validation:XValidation:message="cryptoPolicy Legacy2026 must have cryptoPolicyExpirationTime and allowedCIDRs: it is an exception for a while, for the networks of the clients that need it",rule="!has(self.cryptoPolicy) || self.cryptoPolicy != 'Legacy2026' || (has(self.cryptoPolicyExpirationTime) && has(self.allowedCIDRs))"
-// +kubebuilder:validation:XValidation:message="cryptoPolicyExpirationTime must be before 2031: Legacy2026 is an exception for a while",rule="!has(self.cryptoPolicyExpirationTime) || self.cryptoPolicyExpirationTime < timestamp('2031-01-01T00:00:00Z')"
+// +kubebuilder:validation:XValidation:message="cryptoPolicy Legacy2026 must have cryptoPolicyExpirationTime and allowedCIDRs: it is a temporary exception, for the networks of the clients that need it",rule="!has(self.cryptoPolicy) || self.cryptoPolicy != 'Legacy2026' || (has(self.cryptoPolicyExpirationTime) && has(self.allowedCIDRs))"
+// +kubebuilder:validation:XValidation:message="cryptoPolicyExpirationTime must be before 2031: Legacy2026 is a temporary exception",rule="!has(self.cryptoPolicyExpirationTime) || self.cryptoPolicyExpirationTime < timestamp('2031-01-01T00:00:00Z')"
 // +kubebuilder:validation:XValidation:message="allowedCIDRs must not contain networks larger than /8 (IPv4) or /24 (IPv6) with cryptoPolicy Legacy2026: name the networks of the clients that need it",rule="!has(self.cryptoPolicy) || self.cryptoPolicy != 'Legacy2026' || !has(self.allowedCIDRs) || self.allowedCIDRs.all(c, !isCIDR(c) || cidr(c).prefixLength() >= (cidr(c).ip().family() == 4 ? 8 : 24))"
 // +kubebuilder:validation:XValidation:message="cryptoPolicyExpirationTime may be set only with cryptoPolicy Legacy2026: the other policies do not end",rule="!has(self.cryptoPolicyExpirationTime) || (has(self.cryptoPolicy) && self.cryptoPolicy == 'Legacy2026')"
 // +kubebuilder:validation:XValidation:message="allowedCIDRs may be set with service.externalTrafficPolicy Cluster only if proxyProtocol.mode is Required: otherwise the pods see the addresses of nodes, not of clients",rule="!has(self.allowedCIDRs) || !has(self.service) || !has(self.service.externalTrafficPolicy) || self.service.externalTrafficPolicy != 'Cluster' || (has(self.proxyProtocol) && has(self.proxyProtocol.mode) && self.proxyProtocol.mode == 'Required')"
@@ -79,9 +79,9 @@ type SFTPListenerSpec struct {
 	// +kubebuilder:validation:Maximum=50
 	Replicas *int32 `json:"replicas,omitempty"`
 
-	// maxUsers is the number of logins that this listener can hold. It fixes how
-	// many Secrets carry them, one for each 625, so raising it restarts the pods
-	// once, while adding users up to it never does. Default 1000.
+	// maxUsers is the number of logins that this listener can hold. It determines how
+	// many Secrets carry them, one for each 625, so raising it restarts the pods once;
+	// adding users up to the limit never does. Default 1000.
 	// +optional
 	// +kubebuilder:default=1000
 	// +kubebuilder:validation:Minimum=1
@@ -136,7 +136,7 @@ type SFTPListenerSpec struct {
 	// operator makes one Ed25519 key, SFTPKey <listener>-ed25519, and with cryptoPolicy
 	// Legacy2026 also an RSA key, SFTPKey <listener>-rsa, and keeps them. If several keys have
 	// the same type, the first is used, and the others are spares: clients learn them in
-	// advance, so that one can take over when the first is removed. Every change of this list is
+	// advance, so that one can take over when the first is removed. Every change to this list is
 	// a rotation: a new key is announced for the overlapSeconds of its SFTPKey before it is
 	// used, and status.hostKeys shows the progress.
 	// +optional
@@ -168,7 +168,7 @@ type SFTPListenerSpec struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:message="softwareVersion must have only printable ASCII characters other than blank and '-' (RFC 4253 section 4.2)",rule="self.matches('^[!-,./-~]+$')"
+	// +kubebuilder:validation:XValidation:message="softwareVersion must contain only printable ASCII characters other than blank and '-' (RFC 4253 section 4.2)",rule="self.matches('^[!-,./-~]+$')"
 	SoftwareVersion string `json:"softwareVersion,omitempty"`
 
 	// allowedCIDRs are the networks whose clients may connect. Default: all. Others are
@@ -302,7 +302,7 @@ type SFTPListenerStatus struct {
 	// +kubebuilder:validation:items:MaxLength=128
 	SSHFP []string `json:"sshfp,omitempty"`
 
-	// receipts says which keys receipts for uploads are signed with.
+	// receipts shows the keys that receipts for uploads are signed with.
 	// +optional
 	Receipts *ListenerReceiptsStatus `json:"receipts,omitempty"`
 
@@ -330,7 +330,7 @@ type SFTPListenerStatus struct {
 	PlatformDefaults []PlatformDefault `json:"platformDefaults,omitempty"`
 
 	// homeVolume is the volume with the home directories. It stays the same until
-	// spec.homeDirectory.movedFrom says that the files were moved.
+	// spec.homeDirectory.movedFrom confirms that the files were moved.
 	// +optional
 	HomeVolume *HomeVolume `json:"homeVolume,omitempty"`
 
@@ -348,7 +348,7 @@ type SFTPListenerStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	Replicas *int32 `json:"replicas,omitempty"`
 
-	// pendingRestart is a pending change of the pods, with what it will interrupt.
+	// pendingRestart is a pending change to the pods, with what it will interrupt.
 	// +optional
 	PendingRestart *ListenerPendingRestart `json:"pendingRestart,omitempty"`
 
@@ -439,7 +439,7 @@ type UserReason struct {
 
 // ListenerAddress is one address that clients connect to.
 type ListenerAddress struct {
-	// type says what value is.
+	// type is the kind of value.
 	// +required
 	Type AddressType `json:"type,omitempty"`
 

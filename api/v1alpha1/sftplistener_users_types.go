@@ -31,7 +31,7 @@ type AllowedUsers struct {
 // AllowedUsersRule is what namespaces may use of a listener. Users that go beyond it are not
 // accepted, with a condition that names the rule; their sessions end when a rule is narrowed.
 //
-// +kubebuilder:validation:XValidation:message="certificates Accepted must have PublicKey among methods: a certificate is for a key",rule="!has(self.certificates) || self.certificates != 'Accepted' || !has(self.methods) || 'PublicKey' in self.methods"
+// +kubebuilder:validation:XValidation:message="certificates Accepted requires PublicKey among methods: certificates log in with that method",rule="!has(self.certificates) || self.certificates != 'Accepted' || !has(self.methods) || 'PublicKey' in self.methods"
 type AllowedUsersRule struct {
 	// name of the rule, for conditions.
 	// +required
@@ -75,13 +75,13 @@ type AllowedUsersRule struct {
 	MaxConnections *int32 `json:"maxConnections,omitempty"`
 
 	// methods that users may log in with: PublicKey, Password, or both, as far as the
-	// listener allows them. A code of an authenticator app after one of them is always
-	// allowed. Default: what the listener allows.
+	// listener allows them. A code from an authenticator app after one of them is
+	// always allowed. Default: what the listener allows.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=2
-	// +kubebuilder:validation:XValidation:message="methods must not have TOTP: a code comes after another method, and is always allowed",rule="!('TOTP' in self)"
+	// +kubebuilder:validation:XValidation:message="methods must not contain TOTP: a code comes after another method, and is always allowed",rule="!('TOTP' in self)"
 	Methods []AuthMethod `json:"methods,omitempty"`
 
 	// certificates Refused keeps users from accepting certificates. Default Accepted.
@@ -93,10 +93,10 @@ type AllowedUsersRule struct {
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=63
-// +kubebuilder:validation:XValidation:message="name must have only lower-case letters, digits and '-', and start and end with a letter or digit",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
+// +kubebuilder:validation:XValidation:message="name must contain only lower-case letters, digits and '-', and start and end with a letter or digit",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
 type RuleName = string
 
-// AllowedVolume says which parts of a volume users may use.
+// AllowedVolume names the parts of a volume that users may use.
 type AllowedVolume struct {
 	// name of an entry of the listener's volumes.
 	// +required
@@ -158,7 +158,7 @@ type NamespaceSelector struct {
 
 // NamespaceSelectorRequirement is a condition on a label.
 //
-// +kubebuilder:validation:XValidation:message="operator must be In or NotIn with values, or Exists or DoesNotExist without",rule="has(self.values) ? self.operator in ['In', 'NotIn'] : self.operator in ['Exists', 'DoesNotExist']"
+// +kubebuilder:validation:XValidation:message="operator must be In or NotIn with values, or Exists or DoesNotExist without values",rule="has(self.values) ? self.operator in ['In', 'NotIn'] : self.operator in ['Exists', 'DoesNotExist']"
 type NamespaceSelectorRequirement struct {
 	// key of the label.
 	// +required

@@ -147,7 +147,7 @@ type UserAuthentication struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
-	// +kubebuilder:validation:XValidation:message="methods must not have the same steps twice",rule="self.all(m, self.exists_one(n, n.steps == m.steps))"
+	// +kubebuilder:validation:XValidation:message="methods must not contain the same steps twice",rule="self.all(m, self.exists_one(n, n.steps == m.steps))"
 	Methods []MethodCombination `json:"methods,omitempty"`
 
 	// authorizedKeys are public keys, each a line of an OpenSSH authorized_keys file.
@@ -196,7 +196,7 @@ type UserAuthentication struct {
 type MethodCombination struct {
 	// steps must succeed in this order. PublicKey is a key or certificate; twice, it means
 	// two different keys. Password uses the SSH methods password and keyboard-interactive.
-	// TOTP is the code of an authenticator app, and never the first.
+	// TOTP is the code from an authenticator app, and never comes first.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1

@@ -33,7 +33,7 @@ func Refusal(err error) (message string, ok bool) {
 	}
 	message = "The API server refused: " + err.Error()
 	if apierrors.IsForbidden(err) && strings.Contains(message, "exceeded quota") {
-		message += "; raise the ResourceQuota or free some of it, then it is retried automatically"
+		message += "; raise the ResourceQuota or free some of it; the operator then retries"
 	}
 	return message, true
 }

@@ -44,7 +44,7 @@ func TestProblems(t *testing.T) {
 		"invalid":                {status(http.StatusUnprocessableEntity, ""), v1alpha1.ReasonApplyFailed, "The API server refused: apply: told"},
 		"a quota": {
 			quota, v1alpha1.ReasonApplyFailed,
-			`The API server refused: secrets "s" is forbidden: exceeded quota: small; raise the ResourceQuota or free some of it, then it is retried automatically`,
+			`The API server refused: secrets "s" is forbidden: exceeded quota: small; raise the ResourceQuota or free some of it; the operator then retries`,
 		},
 		"quota, but not forbidden": {
 			apierrors.NewBadRequest("exceeded quota"), v1alpha1.ReasonApplyFailed, "The API server refused: exceeded quota",

@@ -138,9 +138,9 @@ func (r *Reconciler) warn(k *v1alpha1.SFTPKey, err error) {
 		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonInternalError, "Reconcile", "%s", errPanic)
 	case errors.As(err, &status):
 		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonApplyFailed, "Reconcile",
-			"The API server refused or failed: %.512s. It is retried", status.Status().Message)
+			"The API server refused or failed: %.512s. The operator retries", status.Status().Message)
 	case errors.As(err, &late):
-		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonApplyFailed, "Reconcile", "%s. It is retried", late)
+		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonApplyFailed, "Reconcile", "%s. The operator retries", late)
 	}
 }
 

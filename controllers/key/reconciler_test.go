@@ -176,7 +176,7 @@ func TestEachCallFails(t *testing.T) {
 				if got != nil {
 					t.Errorf("%s: it is not known what is told of: %q", name, got)
 				}
-			} else if len(got) == 0 || got[len(got)-1] != "Warning ApplyFailed The API server refused or failed: Internal error occurred: etcd is down. It is retried" {
+			} else if len(got) == 0 || got[len(got)-1] != "Warning ApplyFailed The API server refused or failed: Internal error occurred: etcd is down. The operator retries" {
 				t.Errorf("%s: %s fails, and the events are %q", name, call, got)
 			}
 			if st := r.key(key).Status; !meta.IsStatusConditionTrue(st.Conditions, "Ready") && st.Revision != before.Revision {
@@ -271,8 +271,8 @@ func TestErrorsThatAreTold(t *testing.T) {
 		"a conflict": {func() error { return apierrors.NewConflict(secretsResource, "acme", errors.New("changed")) }, nil, ""},
 		"a panic":    {func() error { panic("secret content") }, errPanic, "Warning InternalError internal error of the operator; its log has the details"},
 		"other":      {func() error { return errors.New("no route to 10.0.0.1") }, nil, ""},
-		"no answer":  {func() error { return &deadline.Error{After: 5 * time.Second} }, nil, "Warning ApplyFailed the API server did not answer within 5s. It is retried"},
-		"a long one": {func() error { return apierrors.NewInternalError(errors.New(strings.Repeat("x", 2000))) }, nil, "Warning ApplyFailed The API server refused or failed: Internal error occurred: " + strings.Repeat("x", 512-25) + ". It is retried"},
+		"no answer":  {func() error { return &deadline.Error{After: 5 * time.Second} }, nil, "Warning ApplyFailed the API server did not answer within 5s. The operator retries"},
+		"a long one": {func() error { return apierrors.NewInternalError(errors.New(strings.Repeat("x", 2000))) }, nil, "Warning ApplyFailed The API server refused or failed: Internal error occurred: " + strings.Repeat("x", 512-25) + ". The operator retries"},
 	} {
 		r := newRig(t, named())
 		r.fail = func(c string) error {

@@ -154,7 +154,7 @@ func (s *sink) compose() delivery.Sink {
 		}
 		if u.Selector != nil {
 			if _, err := metav1.LabelSelectorAsSelector(u.Selector.LabelSelector()); err != nil {
-				s.problem(v1alpha1.ReasonInvalidEventSink, "one of its selectors of users is invalid: %.300v; correct spec.events.sinks[%s].users", err, s.spec.Name)
+				s.problem(v1alpha1.ReasonInvalidEventSink, "one of its user selectors is invalid: %.300v; correct spec.events.sinks[%s].users", err, s.spec.Name)
 			}
 		}
 		if name == "" {
@@ -185,7 +185,7 @@ func (s *sink) check(composed delivery.Sink, room int) {
 		s.problem(v1alpha1.ReasonInvalidEventSink, "it is invalid: %v; correct spec.events.sinks[%s]", err, s.spec.Name)
 	} else if sizeOf(composed) > room-delivery.MaxSinks*heldSize {
 		s.problem(v1alpha1.ReasonInvalidEventSink,
-			"its credentials and caBundle do not fit next to those of earlier sinks, with a limit of %d bytes for all; use shorter ones", delivery.MaxConfig)
+			"its credentials and caBundle, together with those of earlier sinks, exceed the limit of %d bytes for all; use shorter ones", delivery.MaxConfig)
 	}
 }
 

@@ -90,7 +90,7 @@ func TestCompose(t *testing.T) {
 		},
 		"invalid labels": {
 			sink: "{name: a, serviceRef: {name: r, port: 1}, users: [{selector: {matchLabels: {'a b': y}}}]}", reason: v1alpha1.ReasonInvalidEventSink,
-			says: "one of its selectors of users is invalid",
+			says: "one of its user selectors is invalid",
 		},
 		"a filter":            {sink: `{name: a, serviceRef: {name: r, port: 1}, filter: "event.data.path.endsWith('.csv')"}`, check: func(s delivery.Sink) bool { return s.Filter != "" }},
 		"a filter that fails": {sink: `{name: a, serviceRef: {name: r, port: 1}, filter: "path"}`, reason: v1alpha1.ReasonInvalidEventSink, says: "undeclared reference to 'path'"},

@@ -10,13 +10,13 @@ func TestListenerEvents(t *testing.T) {
 	const (
 		either = `must have either url or serviceRef`
 		url    = `url must be https:// with a DNS name in lower case, not an address, and without a user, blanks and '#', for example https://events.example.com/sftp`
-		plain  = `url may be http:// only for a Service, for example http://receiver.team-a.svc:8080/: others must not read along`
+		plain  = `url may be http:// only for a Service, for example http://receiver.team-a.svc:8080/: otherwise others could read the events`
 		tls    = `must use https with clientCertificateSecretRef or caBundle: without TLS they have no effect`
 		name   = `must be the name of a sink: lower-case letters, digits and '-', and a letter or digit at the beginning and the end`
 		names  = `must be a pattern of file names without '/' and '\\', with each '[' closed, for example *.filepart`
-		path   = `path must begin with '/' and have no blanks, '#' and double quotes`
+		path   = `path must begin with '/' and must not contain blanks, '#' or double quotes`
 		size   = `maxSize must be from 1Mi to 16Gi`
-		bundle = `must have certificates in PEM format, and no private key`
+		bundle = `must contain certificates in PEM format, and no private key`
 	)
 	sink := func(s string) string { return `spec: {events: {sinks: [{` + s + `}]}}` }
 	to := func(u string) string { return sink(`name: a, url: "` + u + `"`) }

@@ -117,7 +117,7 @@ func TestVolumeNames(t *testing.T) {
 }
 
 func TestSecretEntries(t *testing.T) {
-	const bad = `must be the key of an entry of a Secret: letters, digits, '-', '_' and '.', and not '.' or two dots at the beginning`
+	const bad = `must be the key of a Secret's entry: letters, digits, '-', '_' and '.'; it must not be '.' or begin with '..'`
 	testFormat(t, []place{
 		{"authorizedKeysSecretRefs", validUser, `spec: {authentication: {authorizedKeysSecretRefs: [{name: a, key: %s}]}}`},
 		{"passwordSecretRef", validUser, `spec: {authentication: {passwordSecretRef: {name: a, key: %s}}}`},

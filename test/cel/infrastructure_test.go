@@ -68,7 +68,7 @@ func TestInfrastructure(t *testing.T) {
 		label      = `keys must not begin with sftp-operator.io/, and must not be pod-template-hash or the app.kubernetes.io/ name, instance, component or managed-by: the operator and Kubernetes set these`
 		annotation = `keys must not begin with sftp-operator.io/ or deployment.kubernetes.io/, or be kubectl.kubernetes.io/last-applied-configuration: the operator and Kubernetes set these`
 		profile    = `keys must not be the former annotations of seccomp and AppArmor profiles: pods keep the runtime's profile`
-		total      = `keys and values must not have more than 32768 bytes together`
+		total      = `keys and values must not have more than 32768 bytes in total`
 	)
 	large := func(n int) string { return fmt.Sprintf(`{%s}`, numbered(n, "a%d: "+strings.Repeat("b", 8190))) }
 	testCreations(t, validListener, []creation{
@@ -133,15 +133,15 @@ func TestScheduling(t *testing.T) {
 		return `spec: {infrastructure: {pod: {topologySpreadConstraints: [` + list + `]}}}`
 	}
 	const (
-		noKey   = `operator must be Exists without key: it then tolerates each taint`
-		seconds = `tolerationSeconds may be set only with effect NoExecute: the other effects do not end a pod`
+		noKey   = `operator must be Exists without key: it then tolerates any taint`
+		seconds = `tolerationSeconds may be set only with effect NoExecute: the other effects do not evict pods`
 		zone    = `maxSkew: 1, topologyKey: topology.kubernetes.io/zone`
 	)
 	testCreations(t, validListener, []creation{
 		{name: "tolerations", patch: tolerations(`{key: a, value: b}, {key: a, operator: Equal, value: "", effect: NoSchedule}, {key: a, operator: Exists, effect: PreferNoSchedule}, {operator: Exists, effect: NoExecute, tolerationSeconds: 0}`)},
 		{"an operator that does not exist", tolerations(`{key: a, operator: Nonsense}`), `supported values: "Equal", "Exists"`},
 		{"an effect that does not exist", tolerations(`{key: a, effect: Never}`), `supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"`},
-		{"a value that is not compared", tolerations(`{key: a, operator: Exists, value: b}`), `value must not be set with operator Exists, which tolerates each value`},
+		{"a value that is not compared", tolerations(`{key: a, operator: Exists, value: b}`), `value must not be set with operator Exists, which tolerates any value`},
 		{"no key", tolerations(`{value: b}`), noKey},
 		{"nothing", tolerations(`{}`), noKey},
 		{"seconds of no effect", tolerations(`{key: a, tolerationSeconds: 5}`), seconds},

@@ -4,10 +4,10 @@ import "testing"
 
 func TestListenerCryptoPolicy(t *testing.T) {
 	const (
-		exception = `cryptoPolicy Legacy2026 must have cryptoPolicyExpirationTime and allowedCIDRs: it is an exception for a while, for the networks of the clients that need it`
+		exception = `cryptoPolicy Legacy2026 must have cryptoPolicyExpirationTime and allowedCIDRs: it is a temporary exception, for the networks of the clients that need it`
 		all       = `allowedCIDRs must not contain networks larger than /8 (IPv4) or /24 (IPv6) with cryptoPolicy Legacy2026: name the networks of the clients that need it`
 		ends      = `cryptoPolicyExpirationTime may be set only with cryptoPolicy Legacy2026: the other policies do not end`
-		version   = `softwareVersion must have only printable ASCII characters other than blank and '-' (RFC 4253 section 4.2)`
+		version   = `softwareVersion must contain only printable ASCII characters other than blank and '-' (RFC 4253 section 4.2)`
 	)
 	testCreations(t, validListener, []creation{
 		{name: "Strict2026", patch: `spec: {cryptoPolicy: Strict2026}`},
@@ -15,7 +15,7 @@ func TestListenerCryptoPolicy(t *testing.T) {
 		{name: "Legacy2026", patch: `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: [192.0.2.0/24]}`},
 		{"Legacy2026 alone", `spec: {cryptoPolicy: Legacy2026}`, exception},
 		{"Legacy2026 without an end", `spec: {cryptoPolicy: Legacy2026, allowedCIDRs: [192.0.2.0/24]}`, exception},
-		{"Legacy2026 for good", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2031-01-01T00:00:00Z", allowedCIDRs: [192.0.2.0/24]}`, `cryptoPolicyExpirationTime must be before 2031: Legacy2026 is an exception for a while`},
+		{"Legacy2026 for good", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2031-01-01T00:00:00Z", allowedCIDRs: [192.0.2.0/24]}`, `cryptoPolicyExpirationTime must be before 2031: Legacy2026 is a temporary exception`},
 		{name: "Legacy2026 for years", patch: `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2030-12-31T23:59:59Z", allowedCIDRs: [192.0.2.0/24]}`},
 		{"Legacy2026 for everyone", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z"}`, exception},
 		{"Legacy2026 for all of IPv4", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: [192.0.2.0/24, 0.0.0.0/0]}`, all},
@@ -118,7 +118,7 @@ func TestListenerRevokedKeys(t *testing.T) {
 		one         = `exactly one of the fields in [fingerprint publicKey certificate] must be set`
 		name        = `exactly one of serial and keyID must be set`
 		counts      = `caFingerprint must be set with serial: each CA has its own serial numbers`
-		number      = `must be a decimal number from 1 on: certificates without a serial number have 0, and are told apart by their keyID`
+		number      = `must be a decimal number of at least 1: certificates without a serial number have 0, and are identified by their keyID`
 		fingerprint = `must be a SHA-256 fingerprint as ssh-keygen -l prints it: SHA256: and 43 characters`
 	)
 	testCreations(t, validListener, []creation{
@@ -149,10 +149,10 @@ func TestListenerTrustedUserCAs(t *testing.T) {
 	testCreations(t, validListener, []creation{
 		{name: "trustedUserCAs", patch: `spec: {authentication: {trustedUserCAs: [ssh-ed25519 AAAA]}}`},
 		{name: "trustedUserCAs with keys alone", patch: `spec: {authentication: {allowedMethods: [PublicKey], trustedUserCAs: [ssh-ed25519 AAAA]}}`},
-		{"trustedUserCAs without keys", `spec: {authentication: {allowedMethods: [Password], trustedUserCAs: [ssh-ed25519 AAAA]}}`, `trustedUserCAs may be set only if allowedMethods has PublicKey: a certificate is for a key`},
+		{"trustedUserCAs without keys", `spec: {authentication: {allowedMethods: [Password], trustedUserCAs: [ssh-ed25519 AAAA]}}`, `trustedUserCAs may be set only if allowedMethods contains PublicKey: certificates log in with that method`},
 		{"the same CA twice", `spec: {authentication: {trustedUserCAs: [ssh-ed25519 AAAA, ssh-ed25519 AAAA]}}`, `Duplicate value`},
 		{name: "CAs in Secrets", patch: `spec: {authentication: {trustedUserCAsSecretRefs: [{name: cas, key: a.pub}, {name: cas, key: b.pub}]}}`},
-		{"CAs in Secrets without keys", `spec: {authentication: {allowedMethods: [Password], trustedUserCAsSecretRefs: [{name: cas, key: a}]}}`, `trustedUserCAsSecretRefs may be set only if allowedMethods has PublicKey: a certificate is for a key`},
+		{"CAs in Secrets without keys", `spec: {authentication: {allowedMethods: [Password], trustedUserCAsSecretRefs: [{name: cas, key: a}]}}`, `trustedUserCAsSecretRefs may be set only if allowedMethods contains PublicKey: certificates log in with that method`},
 		{"the same file twice", `spec: {authentication: {trustedUserCAsSecretRefs: [{name: cas, key: a}, {name: cas, key: a}]}}`, `Duplicate value`},
 		{"a file without a key", `spec: {authentication: {trustedUserCAsSecretRefs: [{name: cas}]}}`, `trustedUserCAsSecretRefs[0].key: Required value`},
 		{"at most 16 CAs", `spec: {authentication: {trustedUserCAs: [` + numbered(17, "ssh-ed25519 AAAA ca%d") + `]}}`, `must have at most 16 items`},

@@ -14,7 +14,7 @@ spec:
 `
 
 func TestListenerCreation(t *testing.T) {
-	const banner = `banner must have no control or formatting characters other than newline and tab`
+	const banner = `banner must not contain control or formatting characters other than newline and tab`
 	const hostname = `must be a DNS name in lower case, or an IP address`
 	testCreations(t, validListener, []creation{
 		{name: "the base"},
@@ -105,7 +105,7 @@ spec:
 		{"a banner without C1 controls", `spec: {authentication: {banner: "\u009b2J"}}`, banner},
 		{"a banner without changes of direction", `spec: {authentication: {banner: "\u202ea"}}`, banner},
 		{"a banner without line separators", `spec: {authentication: {banner: "\u2028a"}}`, banner},
-		{"a banner that no script takes for a question", `spec: {authentication: {banner: "Enter your Password: "}}`, `banner must not have the words`},
+		{"a banner that no script takes for a question", `spec: {authentication: {banner: "Enter your Password: "}}`, `banner must not contain the words`},
 		{"crypto policies are named", `spec: {cryptoPolicy: Modern}`, `spec.cryptoPolicy: Unsupported value: "Modern": supported values: "Modern2026", "Strict2026", "Fips2026", "Legacy2026"`},
 		{"rollouts are automatic or paused", `spec: {infrastructure: {rollout: Never}}`, `spec.infrastructure.rollout: Unsupported value: "Never": supported values: "Automatic", "Paused"`},
 		{"at most 4 host keys", `spec: {hostKeyRefs: [` + numbered(5, "{name: k%d}") + `]}`, `must have at most 4 items`},
@@ -246,7 +246,7 @@ func TestListenerAllowedUsersRules(t *testing.T) {
 			`rules must not name a namespace twice`,
 		},
 		{"a rule's name twice", rules(`{name: a, namespaces: {from: Same}}, {name: a, namespaces: {from: All}}`), `Duplicate value`},
-		{"a rule's name is one", rules(`{name: A, namespaces: {from: Same}}`), `name must have only lower-case letters, digits and '-'`},
+		{"a rule's name is one", rules(`{name: A, namespaces: {from: Same}}`), `name must contain only lower-case letters, digits and '-'`},
 		{"no rule", rules(``), `should have at least 1 items`},
 		{"at most 16 rules", rules(numbered(17, "{name: r%d, namespaces: {from: Names, names: [n%[1]d]}}")), `must have at most 16 items`},
 		{"a volume that does not exist", one(`volumes: [{name: nowhere}]`), `each of the volumes in allowedUsers.rules must name an entry of volumes`},
@@ -267,7 +267,7 @@ func TestListenerAllowedUsersRules(t *testing.T) {
 			"a method that the listener does not offer", `spec: {authentication: {allowedMethods: [PublicKey]}, allowedUsers: {rules: [{name: a, namespaces: {from: All}, methods: [Password]}]}}`,
 			`methods in allowedUsers.rules must be among authentication.allowedMethods`,
 		},
-		{"codes", one(`methods: [TOTP]`), `methods must not have TOTP: a code comes after another method, and is always allowed`},
+		{"codes", one(`methods: [TOTP]`), `methods must not contain TOTP: a code comes after another method, and is always allowed`},
 		{"certificates without keys", one(`methods: [Password], certificates: Accepted`), `certificates Accepted must have PublicKey among methods`},
 	})
 }
@@ -277,7 +277,7 @@ func TestListenerUpdate(t *testing.T) {
 		class = `storageClassName must not be changed: make a new volume with another name and move the files`
 		modes = `accessModes must not be changed: make a new volume with another name and move the files`
 		other = `{name: other, emptyDir: {}}`
-		kind  = `a volume must stay what it is, because its files would not move: make a new volume with another name`
+		kind  = `the kind of a volume must not change, because its files would not move: make a new volume with another name`
 
 		lbClass = `loadBalancerClass must not be changed while type is LoadBalancer, because Services do not allow it: set type to ClusterIP in between, or make a new listener`
 	)

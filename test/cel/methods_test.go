@@ -16,7 +16,7 @@ func TestUserMethods(t *testing.T) {
 		noPassword = `methods with Password must have passwordSecretRef`
 		noSecret   = `methods with TOTP must have totpSecretRef: kubectl sftp totp makes the secret`
 		unused     = `totpSecretRef must be used: add TOTP to one of methods, or remove methods to always require a code`
-		twice      = `methods must not have the same steps twice`
+		twice      = `methods must not contain the same steps twice`
 	)
 	testCreations(t, validUser, []creation{
 		{name: "a key", patch: `spec: {authentication: {methods: [{steps: [PublicKey]}]}}`},
@@ -47,9 +47,9 @@ func TestUserMethods(t *testing.T) {
 
 func TestListenerMethods(t *testing.T) {
 	const (
-		allowed = `requiredMethods must have a combination that allowedMethods allows`
-		code    = `allowedMethods must not have TOTP: a code comes after another method, and is always allowed`
-		twice   = `requiredMethods must not have the same steps twice`
+		allowed = `requiredMethods must contain a combination that allowedMethods allows`
+		code    = `allowedMethods must not contain TOTP: a code comes after another method, and is always allowed`
+		twice   = `requiredMethods must not contain the same steps twice`
 	)
 	testCreations(t, validListener, []creation{
 		{name: "several", patch: `spec: {authentication: {requiredMethods: [{steps: [PublicKey, TOTP]}, {steps: [PublicKey, Password]}]}}`},

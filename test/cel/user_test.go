@@ -83,7 +83,7 @@ spec:
 func TestUserDirectories(t *testing.T) {
 	const (
 		subPath = `subPath must be a relative path without empty, '.' or '..' parts, for example in/2026`
-		path    = `path must be absolute, must not be "/" (set homeDirectory instead), and must not have empty, '.' or '..' parts or a '/' at its end`
+		path    = `path must be absolute, must not be "/" (set homeDirectory instead), and must not have empty, '.' or '..' parts or a trailing '/'`
 		control = `must not have control characters`
 	)
 	testCreations(t, validUser, []creation{

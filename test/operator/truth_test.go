@@ -195,7 +195,7 @@ func TestQuotaOnSecrets(t *testing.T) {
 	q := quota(t, ns, "0")
 	l := newListener(ns)
 	create(t, l)
-	const says = `exceeded quota: few, requested: secrets=1, used: secrets=0, limited: secrets=0; raise the ResourceQuota or free some of it, then it is retried automatically`
+	const says = `exceeded quota: few, requested: secrets=1, used: secrets=0, limited: secrets=0; raise the ResourceQuota or free some of it; the operator then retries`
 	tells := func(o client.Object, condition, reason string) func() error {
 		return func() error {
 			get(t, o, o.GetNamespace(), o.GetName())

@@ -34,7 +34,7 @@ func TestSentencesOfReady(t *testing.T) {
 	}{
 		{func(u *compile.User) { none(u); u.Credentials.Problems = damaged }, nil, "False InvalidPublicKey: Line 1 is damaged"},
 		{func(u *compile.User) { u.Credentials.Problems = damaged }, nil, "False InvalidPublicKey: Line 1 is damaged. The other credentials work"},
-		{func(u *compile.User) { none(u); u.Credentials.Failures = []string{"503"} }, nil, "False SecretUnreadable: 503. Keys that were read before stay in effect; it is retried"},
+		{func(u *compile.User) { none(u); u.Credentials.Failures = []string{"503"} }, nil, "False SecretUnreadable: 503. Keys that were read before stay in effect; the operator retries"},
 		{func(u *compile.User) { u.Credentials.Failures = []string{"503", "504"} }, nil, "True Ready: The user can log in"},
 		{none, nil, "False ConfigPending: The listener's pods have not loaded this user yet: 1 of 2 ready pods have loaded the configuration"},
 		{func(*compile.User) {}, []func(*Input){reject}, "False UserRejected: A pod of the listener cannot use this user's record; see its log. Usually its image is older than the operator"},

@@ -149,7 +149,7 @@ func resolvedRefs(u *compile.User) metav1.Condition {
 	}
 	if len(c.Failures) > 0 {
 		return conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonSecretUnreadable,
-			c.Failures[0]+". Keys that were read before stay in effect; it is retried")
+			c.Failures[0]+". Keys that were read before stay in effect; the operator retries")
 	}
 	return conditions.True(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, "All keys and Secrets are usable")
 }

@@ -87,7 +87,7 @@ func (in Input) eventsDelivered() metav1.Condition {
 	case len(plan.Problems) > 0:
 		return no(plan.Problems[0].Reason, joined(plan.Problems))
 	case len(plan.Unreadable) > 0:
-		return unknown(v1alpha1.ReasonSecretUnreadable, strings.Join(plan.Unreadable, "; ")+". Events are kept; it is retried")
+		return unknown(v1alpha1.ReasonSecretUnreadable, strings.Join(plan.Unreadable, "; ")+". Events are kept; the operator retries")
 	case !answer.Known:
 		return unknown(v1alpha1.ReasonPending, "The relay has not reported on the events yet")
 	case answer.Failure != "":

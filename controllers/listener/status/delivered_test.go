@@ -33,7 +33,7 @@ func TestEventsDelivered(t *testing.T) {
 	}{
 		"not planned":      {Relay{}, 1, metav1.ConditionUnknown, v1alpha1.ReasonPending, "The relay is not planned yet"},
 		"mistakes":         {Relay{Plan: &relay.Plan{Problems: bad}}, 1, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound, "no Secret; no URL"},
-		"unreadable":       {Relay{Plan: &relay.Plan{Unreadable: []string{"a", "b"}}}, 1, metav1.ConditionUnknown, v1alpha1.ReasonSecretUnreadable, "a; b. Events are kept; it is retried"},
+		"unreadable":       {Relay{Plan: &relay.Plan{Unreadable: []string{"a", "b"}}}, 1, metav1.ConditionUnknown, v1alpha1.ReasonSecretUnreadable, "a; b. Events are kept; the operator retries"},
 		"no answer yet":    {Relay{Plan: &relay.Plan{}}, 1, metav1.ConditionUnknown, v1alpha1.ReasonPending, "The relay has not reported on the events yet"},
 		"does not answer":  {Relay{Plan: &relay.Plan{}, Answer: watch.Answer{Known: true, Failure: "refused"}}, 1, metav1.ConditionUnknown, v1alpha1.ReasonRelayUnreachable, "The relay does not report on the events: refused. They are kept; kubectl -n files describe pods -l sftp-operator.io/relay=partners says more"},
 		"reaches no pod":   {said(func(s *delivery.Status) { s.Pods, s.Answering = 0, 0 }), 2, metav1.ConditionUnknown, v1alpha1.ReasonRelayUnreachable, "The relay cannot reach any of the 2 ready pods, whose events are kept: it must be able to resolve names, and to reach port 8081 of the pods; kubectl -n files logs deployment/partners-sftp-relay says more"},

@@ -49,7 +49,7 @@ func (in Input) resolvedRefs() (metav1.Condition, bool) {
 		return conditions.False(v1alpha1.ConditionResolvedRefs, problems[0].Reason, joined(problems)), true
 	case len(unreadable) > 0:
 		return conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonSecretUnreadable,
-			strings.Join(unreadable, "; ")+". What was read before stays in effect; it is retried"), true
+			strings.Join(unreadable, "; ")+". What was read before stays in effect; the operator retries"), true
 	case in.HostKeys == nil || in.Access == nil:
 		return metav1.Condition{}, false
 	}
@@ -79,9 +79,9 @@ func (in Input) programmed() (metav1.Condition, bool) {
 	case len(d.Refusals) > 0:
 		return no(d.Refusals[0].Reason, d.Refusals[0].Message)
 	case d.Err != nil:
-		return no(v1alpha1.ReasonApplyPending, fmt.Sprintf("The configuration cannot be written: %v. It is retried", d.Err))
+		return no(v1alpha1.ReasonApplyPending, fmt.Sprintf("The configuration cannot be written: %v. The operator retries", d.Err))
 	case in.Access.Err != nil:
-		return no(v1alpha1.ReasonInternalError, fmt.Sprintf("The configuration cannot be compiled: %v. It is retried", in.Access.Err))
+		return no(v1alpha1.ReasonInternalError, fmt.Sprintf("The configuration cannot be compiled: %v. The operator retries", in.Access.Err))
 	case in.Access.Blocked != nil && d.Version == nil:
 		return no(v1alpha1.ReasonConfigPending, in.Access.Blocked.Message)
 	case in.Acks == nil:
@@ -158,7 +158,7 @@ func (in Input) objectsApplied() (metav1.Condition, bool) {
 		return no(w.Refusals[0].Reason, strings.Join(messages, "; "))
 	}
 	if w.Err != nil {
-		return no(v1alpha1.ReasonApplyPending, fmt.Sprintf("Objects of the listener cannot be applied: %v. It is retried", w.Err))
+		return no(v1alpha1.ReasonApplyPending, fmt.Sprintf("Objects of the listener cannot be applied: %v. The operator retries", w.Err))
 	}
 	if len(w.Drift) > 0 {
 		return no(v1alpha1.ReasonDrifted, "Fields differ from what the operator applied:  "+strings.Join(w.Drift, ", ")+

@@ -96,12 +96,12 @@ func TestSentences(t *testing.T) {
 		{func(in *Input) {
 			in.Access.Unreadable = []string{`Secret "cas" cannot be read: 503`}
 			in.HostKeysErr, in.Volumes.Err = errors.New("504"), errors.New("505")
-		}, "ResolvedRefs", `Unknown SecretUnreadable: Secret "cas" cannot be read: 503; The host keys cannot be read: 504; The volumes' claims cannot be read: 505. What was read before stays in effect; it is retried`},
+		}, "ResolvedRefs", `Unknown SecretUnreadable: Secret "cas" cannot be read: 503; The host keys cannot be read: 504; The volumes' claims cannot be read: 505. What was read before stays in effect; the operator retries`},
 		{func(in *Input) { in.Access = nil }, "ResolvedRefs", ""},
 		{func(in *Input) { in.HostKeys = nil }, "ResolvedRefs", ""},
 
-		{func(in *Input) { in.Access.Delivered.Err = errors.New("503") }, "Programmed", "False ApplyPending: The configuration cannot be written: 503. It is retried"},
-		{func(in *Input) { in.Access.Err = errors.New("503") }, "Programmed", "False InternalError: The configuration cannot be compiled: 503. It is retried"},
+		{func(in *Input) { in.Access.Delivered.Err = errors.New("503") }, "Programmed", "False ApplyPending: The configuration cannot be written: 503. The operator retries"},
+		{func(in *Input) { in.Access.Err = errors.New("503") }, "Programmed", "False InternalError: The configuration cannot be compiled: 503. The operator retries"},
 		{func(in *Input) {
 			in.Access.Blocked, in.Access.Delivered.Version = problem("Pending", "no host key yet"), nil
 		}, "Programmed", "False ConfigPending: no host key yet"},
@@ -177,7 +177,7 @@ func TestSentences(t *testing.T) {
 		{func(in *Input) {
 			in.Acks, in.Access.Delivered.Version, in.Access.Blocked = nil, nil, problem("Pending", "a list is missing")
 		}, "Ready", "False ConfigPending: a list is missing"},
-		{func(in *Input) { in.Acks, in.Access.Err = &ack.Result{Digest: "d"}, errors.New("503") }, "Ready", "False InternalError: The configuration cannot be compiled: 503. It is retried"},
+		{func(in *Input) { in.Acks, in.Access.Err = &ack.Result{Digest: "d"}, errors.New("503") }, "Ready", "False InternalError: The configuration cannot be compiled: 503. The operator retries"},
 	} {
 		in := wellInput()
 		tc.change(&in)

@@ -126,7 +126,7 @@ func TestConditions(t *testing.T) {
 		"a shard cannot be written": {
 			func(in *Input) { in.Access.Delivered.Err = errors.New("timeout") },
 			map[string]string{"Programmed": "False/ApplyPending", "Ready": "False/ApplyPending"},
-			"The configuration cannot be written: timeout. It is retried",
+			"The configuration cannot be written: timeout. The operator retries",
 		},
 		"the configuration cannot be recalled": {
 			func(in *Input) { in.Access.Err = errors.New("503") },

@@ -132,7 +132,7 @@ func TestNote(t *testing.T) {
 			err:   apierrors.NewForbidden(corev1.Resource("services"), "s", errors.New("exceeded quota: x")),
 			retry: apply.RetryRefused,
 			want: []Refusal{{Object: "o", Reason: v1alpha1.ReasonApplyFailed, Message: `The API server refused: services "s" is forbidden: exceeded quota: x; ` +
-				`raise the ResourceQuota or free some of it, then it is retried automatically`}},
+				`raise the ResourceQuota or free some of it; the operator then retries`}},
 		},
 		"a webhook's refusal": {
 			err: apierrors.NewBadRequest("denied by policy"), retry: apply.RetryRefused,
@@ -140,17 +140,17 @@ func TestNote(t *testing.T) {
 		},
 		"no answer": {
 			err: &deadline.Error{After: time.Second}, failed: true,
-			want: []Refusal{{Object: "o", Reason: v1alpha1.ReasonApplyFailed, Temporary: true, Message: "o: the API server did not answer within 1s; it is retried"}},
+			want: []Refusal{{Object: "o", Reason: v1alpha1.ReasonApplyFailed, Temporary: true, Message: "o: the API server did not answer within 1s; the operator retries"}},
 		},
 		"an error of the server": {
 			err: apierrors.NewInternalError(errors.New("etcd")), failed: true,
-			want: []Refusal{{Object: "o", Reason: v1alpha1.ReasonApplyFailed, Temporary: true, Message: "o: Internal error occurred: etcd; it is retried"}},
+			want: []Refusal{{Object: "o", Reason: v1alpha1.ReasonApplyFailed, Temporary: true, Message: "o: Internal error occurred: etcd; the operator retries"}},
 		},
 		"a conflict of versions": {
 			err: apierrors.NewConflict(corev1.Resource("services"), "s", errors.New("changed")), failed: true,
 			want: []Refusal{{
 				Object: "o", Reason: v1alpha1.ReasonApplyFailed, Temporary: true,
-				Message: `o: Operation cannot be fulfilled on services "s": changed; it is retried`,
+				Message: `o: Operation cannot be fulfilled on services "s": changed; the operator retries`,
 			}},
 		},
 		"the end of the namespace": {err: ending, ending: true},
@@ -177,7 +177,7 @@ func TestPanicIsContained(t *testing.T) {
 	ok := r.step(t.Context(), "Deployment", "d", func(context.Context) error { return nil })
 	want := []Refusal{{
 		Object: `Service "s"`, Reason: v1alpha1.ReasonApplyFailed, Temporary: true,
-		Message: `Service "s": internal error of the operator in this step; its log has the details; it is retried`,
+		Message: `Service "s": internal error of the operator in this step; its log has the details; the operator retries`,
 	}}
 	if !ok || !reflect.DeepEqual(r.out.Refusals, want) || r.out.Err == nil {
 		t.Errorf("refusals\n\t%+v\nwant\n\t%+v", r.out.Refusals, want)

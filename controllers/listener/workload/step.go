@@ -56,7 +56,7 @@ func (r *run) note(object string, err error) {
 		refusal.Message = message
 		r.retryIn(apply.RetryRefused)
 	default:
-		refusal.Message, refusal.Temporary = fmt.Sprintf("%s: %s; it is retried", object, err), true
+		refusal.Message, refusal.Temporary = fmt.Sprintf("%s: %s; the operator retries", object, err), true
 		r.out.Err = errors.Join(r.out.Err, fmt.Errorf("%s: %w", object, err))
 	}
 	r.out.Refusals = append(r.out.Refusals, refusal)

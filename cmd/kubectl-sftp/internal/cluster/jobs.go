@@ -32,7 +32,7 @@ func (c *Cluster) RunJob(ctx context.Context, job *batchv1.Job) (log string, err
 	for {
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("the Job %s has not ended in time: %s. It is still running; read its log for the result", name, c.whyWaiting(context.WithoutCancel(ctx), job))
+			return "", fmt.Errorf("Job %s did not finish in time: %s. It is still running; read its log for the result", name, c.whyWaiting(context.WithoutCancel(ctx), job))
 		case <-time.After(jobPoll):
 		}
 		if err := c.Get(ctx, name, job); err != nil && ctx.Err() == nil {
