@@ -43,7 +43,7 @@ type Options struct {
 	SuggestInterval time.Duration
 	// StatusClient asks pods what they have loaded; HTTP when nil.
 	StatusClient ack.StatusClient
-	// Relays asks relays how their events are; HTTP when nil.
+	// Relays asks relays for the state of their events; HTTP when nil.
 	Relays watch.StatusClient
 	// Now is the clock; nil for time.Now.
 	Now func() time.Time

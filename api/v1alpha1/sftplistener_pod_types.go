@@ -34,7 +34,7 @@ type ListenerVolume struct {
 	Attributes AttributePolicy `json:"attributes,omitempty"`
 }
 
-// AttributePolicy is what happens to changes to permissions, owners and times.
+// AttributePolicy is what happens to requests to change permissions, owners and times.
 //
 // +kubebuilder:validation:Enum=Apply;Ignore
 type AttributePolicy string

@@ -29,11 +29,11 @@ type Known struct {
 	HostKey func(fingerprint string) bool
 }
 
-// spareEntries is the room in a report for what is no longer known, such as keys of
-// certificates, and proofs of host keys.
+// spareEntries is the room in a report for entries that are no longer known, such as
+// keys of certificates, and for proofs of host keys.
 const spareEntries = 1000
 
-// limit is the number of entries that a report may have. What does not fit is in the next one,
+// limit is the number of entries that a report may have. The rest goes into the next report,
 // so no number of changes makes a pod's reports unusable.
 func (k Known) limit() int { return min(2*max(k.Keys, 0)+spareEntries, config.MaxKeyUses) }
 
@@ -74,13 +74,13 @@ func (k Known) refusal(r config.LoginRefusals) bool {
 		(r.Fingerprint == "" || fingerprint.MatchString(r.Fingerprint))
 }
 
-// fingerprint is one of SHA-256 as OpenSSH prints it.
+// fingerprint matches a SHA-256 fingerprint as OpenSSH prints it.
 var fingerprint = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
 
 // errTooMany is returned for a report with more entries than were asked for.
 var errTooMany = errors.New("it has more entries than were asked for")
 
-// decode reads a report, entry by entry, and keeps only what is known, each once. In a
+// decode reads a report, entry by entry, and keeps only known entries, each once. In a
 // compromised pod's report, an entry of three bytes can take 48 in memory.
 func (k Known) decode(ctx context.Context, report []byte, limit int) (config.KeyUseReport, error) {
 	var r config.KeyUseReport

@@ -69,7 +69,7 @@ type Receipts struct {
 func (r Result) Done() bool { return r.Ready > 0 && r.Acknowledged == r.Ready }
 
 // Same reports whether two results are equal except for the number of sessions, which changes
-// all the time.
+// constantly.
 func (r Result) Same(o Result) bool {
 	return r.Digest == o.Digest && r.Ready == o.Ready && r.Acknowledged == o.Acknowledged &&
 		slices.Equal(r.Behind, o.Behind) && slices.Equal(r.Loaded, o.Loaded) &&

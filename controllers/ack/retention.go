@@ -23,8 +23,8 @@ func (r *Result) addRetention(reported []config.RetentionStatus) {
 	}
 }
 
-// newer reports whether a run should be shown instead of another one: a later one, and of two of the same time the one that
-// something is wrong with.
+// newer reports whether run a should be shown instead of b: the later one or, if both have the same time, the one that was
+// halted.
 func newer(a, b config.RetentionStatus) bool {
 	if !a.LastRun.Equal(b.LastRun) {
 		return a.LastRun.After(b.LastRun)

@@ -60,8 +60,8 @@ func RequestSyncAgain(ctx context.Context, c client.Client, pods []*corev1.Pod, 
 	return errors.Join(errs...)
 }
 
-// RequestVolumeSync makes the kubelet refresh the configuration volume of a pod: a change of
-// an annotation makes it look at the pod at once, instead of within 60 to 90 seconds. The
+// RequestVolumeSync makes the kubelet refresh the configuration volume of a pod: changing an
+// annotation makes it look at the pod at once, instead of within 60 to 90 seconds. The
 // request can get lost, so it is repeated until the pod acknowledges; the time makes each
 // request a change. A deleted pod needs none.
 func RequestVolumeSync(ctx context.Context, c client.Client, pod *corev1.Pod, digest string) (err error) {

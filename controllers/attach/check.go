@@ -55,7 +55,7 @@ func VolumeOf(l *v1alpha1.SFTPListener, d v1alpha1.Directory) string {
 func ClaimName(l *v1alpha1.SFTPListener, volume string) string { return l.Name + "-" + volume }
 
 // SubPathOf returns a directory's path on its volume, built from object names, never from
-// the login name: so it needs no escaping and survives a change of login names.
+// the login name, so it needs no escaping and survives changes to login names.
 func SubPathOf(u *v1alpha1.SFTPUser, d v1alpha1.Directory) string {
 	switch d.Scope {
 	case v1alpha1.ScopeVolume:

@@ -118,7 +118,7 @@ func (d *decision) seats(m *Memo, decisions []Decision) map[types.UID]Seat {
 			continue
 		}
 		if v.seat != (Seat{}) {
-			kept++ // in the map with another value
+			kept++ // in the map with a different value
 		}
 		v.seat = s
 		changed = append(changed, i)

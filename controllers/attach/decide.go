@@ -163,7 +163,7 @@ func conflict(v, holder *verdict) string {
 	if holder != nil && holder.user.Namespace == v.user.Namespace {
 		who = fmt.Sprintf("SFTPUser %q", holder.user.Name)
 	}
-	return fmt.Sprintf("The login name %q is taken by %s, which is older or had it before; the name is immutable, so delete this SFTPUser and recreate it with another spec.username",
+	return fmt.Sprintf("The login name %q is taken by %s, which is older or had it before; the name is immutable, so delete this SFTPUser and recreate it with a different spec.username",
 		v.username, who)
 }
 
@@ -188,7 +188,7 @@ func (d *decision) limitNamespace(decisions []Decision, v *verdict) (logins int)
 }
 
 // limit refuses users in excess of most. Logins go to those who had one before a restore, then to those who have one, then to
-// the oldest. It sorts only the group that not all of them fit in: otherwise every change of a full listener would sort all
+// the oldest. It sorts only the group that not all of them fit in: otherwise every change to a full listener would sort all
 // waiting users.
 func (d *decision) limit(decisions []Decision, most int, reason, message string) {
 	var groups [3][]*Decision
@@ -223,7 +223,7 @@ func (d *decision) byLogin(a, b *Decision) int {
 	return bySeniority(a.User, b.User)
 }
 
-// MaxUsers returns the number of logins that a listener holds.
+// MaxUsers returns the maximum number of logins on a listener.
 func MaxUsers(l *v1alpha1.SFTPListener) int {
 	if l.Spec.MaxUsers == nil {
 		return DefaultMaxUsers

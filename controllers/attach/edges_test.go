@@ -180,7 +180,7 @@ func TestConflictNamesTheLogin(t *testing.T) {
 	got := Decide(Input{Listener: listener(), Now: now, Users: []*v1alpha1.SFTPUser{
 		user("platform", "a", named("x"), aged(time.Hour)), user("platform", "b", named("x")),
 	}}, nil).Decisions
-	wantMessage(t, got[1], `The login name "x" is taken by SFTPUser "a", which is older or had it before; the name is immutable, so delete this SFTPUser and recreate it with another spec.username`)
+	wantMessage(t, got[1], `The login name "x" is taken by SFTPUser "a", which is older or had it before; the name is immutable, so delete this SFTPUser and recreate it with a different spec.username`)
 }
 
 func TestMaxUsersByDefault(t *testing.T) {

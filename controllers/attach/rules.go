@@ -167,7 +167,7 @@ func checkRuleDirectory(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, rule *v1
 			d.field, place(VolumeOf(l, d.Directory), SubPathOf(u, d.Directory)), u.Namespace, remedy(rule))
 	case !allowed:
 		return v1alpha1.ReasonAccessNotAllowed, fmt.Sprintf(
-			"%s asks for %s, which the listener does not allow users of namespace %q there; set another access, %s",
+			"%s asks for %s, which the listener does not allow users of namespace %q there; set a different access, %s",
 			d.field, opens(d.Directory), u.Namespace, remedy(rule))
 	}
 	return "", ""

@@ -46,7 +46,7 @@ func TestRules(t *testing.T) {
 		return `spec.homeDirectory asks for ` + directory + `, which the listener does not open to users of namespace "other"; use its home volume with scope User or Namespace` + remedy
 	}
 	tooMuch := func(access string) string {
-		return `spec.homeDirectory asks for ` + access + `, which the listener does not allow users of namespace "other" there; set another access` + remedy
+		return `spec.homeDirectory asks for ` + access + `, which the listener does not allow users of namespace "other" there; set a different access` + remedy
 	}
 	for name, c := range map[string]struct {
 		rule            v1alpha1.AllowedUsersRule

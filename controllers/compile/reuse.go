@@ -6,8 +6,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 )
 
-// reuse returns the previous result if the new one is the same, so that others see at the pointer that nothing has changed. It
-// compares slices of credentials by their memory, which the memo keeps.
+// reuse returns the previous result if the new one is the same, so that callers can tell from the pointer that nothing has
+// changed. It compares slices of credentials by their memory, which the memo keeps.
 func reuse(previous *User, next User) *User {
 	if previous != nil && unchanged(previous, &next) {
 		return previous

@@ -76,7 +76,7 @@ func (in Conclusion) progress(list []metav1.Condition) (reconciling, stalled *me
 }
 
 // since returns the time from which a condition's deadline counts: the reason may change to another one of its class, but a new
-// spec, or a class with another deadline, restarts it.
+// spec, or a class with a different deadline, restarts it.
 func (in Conclusion) since(list []metav1.Condition, c metav1.Condition) metav1.Time {
 	if was := in.previous(list, c.Type); was != nil && ClassOf(was.Reason) == ClassOf(c.Reason) {
 		return was.LastTransitionTime

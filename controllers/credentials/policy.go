@@ -51,7 +51,7 @@ func (c Credentials) FilterByRules(rules Rules) Credentials {
 			state = v1alpha1.KeyRevoked
 			out.Problems = append(out.Problems, Problem{
 				Reason:  v1alpha1.ReasonKeyRevoked,
-				Message: fmt.Sprintf("The key %s is revoked: the listener's spec.revokedKeys, or a list that it names, has it. Remove it here, and log in with another one", fp),
+				Message: fmt.Sprintf("The key %s is revoked: the listener's spec.revokedKeys, or a list that it names, contains it. Remove it here, and log in with a different one", fp),
 			})
 		case err != nil:
 			state = v1alpha1.KeyWeak

@@ -70,7 +70,7 @@ func TestCredentialsWithoutRevokedKeys(t *testing.T) {
 	if got.Inventory[0].State != v1alpha1.KeyRevoked || got.Inventory[1].State != "" || c.Inventory[0].State != "" {
 		t.Errorf("inventory: %+v", got.Inventory)
 	}
-	want := Problem{Reason: v1alpha1.ReasonKeyRevoked, Message: "The key " + lost + " is revoked: the listener's spec.revokedKeys, or a list that it names, has it. Remove it here, and log in with another one"}
+	want := Problem{Reason: v1alpha1.ReasonKeyRevoked, Message: "The key " + lost + " is revoked: the listener's spec.revokedKeys, or a list that it names, contains it. Remove it here, and log in with a different one"}
 	if len(got.Problems) != 1 || got.Problems[0] != want {
 		t.Errorf("problems: %v", got.Problems)
 	}

@@ -69,7 +69,7 @@ func (e *Entry) readPassword(ref Ref, data []byte, hash func([]byte, string) (*c
 		e.Problem = ref.problem(v1alpha1.ReasonInvalidPassword, "holds the hash of a password; set spec.authentication.passwordSecretRef.format to Hash, or put the password there")
 		return nil
 	case len(data) > password.MaxLength:
-		e.Problem = ref.problem(v1alpha1.ReasonInvalidPassword, "has %d bytes, a password may have at most %d", len(data), password.MaxLength)
+		e.Problem = ref.problem(v1alpha1.ReasonInvalidPassword, "has %d bytes, but a password may have at most %d", len(data), password.MaxLength)
 		return nil
 	case strings.ContainsAny(string(data), "\r\n"):
 		// Usually an "echo" without -n: a line end cannot be typed at a prompt.

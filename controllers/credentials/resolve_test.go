@@ -221,7 +221,7 @@ func TestProblems(t *testing.T) {
 		},
 		{
 			"a password that is endless", secrets(secret("p", "pw", strings.Repeat("x", 1025))), passwordFrom("p", "pw"), "InvalidPassword",
-			`Secret "p", entry "pw" has 1025 bytes, a password may have at most 1024`,
+			`Secret "p", entry "pw" has 1025 bytes, but a password may have at most 1024`,
 		},
 	}
 	for _, tt := range tests {

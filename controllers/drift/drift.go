@@ -1,6 +1,6 @@
 // Package drift compares objects of a listener with what the operator applied. Server-side
-// apply restores the fields that it sets; what was added to them stays, and an endpoint with
-// another container or network would run under the operator's name. It is pure.
+// apply restores the fields that it sets; anything added to them stays, and an endpoint with
+// a foreign container or network would run under the operator's name. It is pure.
 package drift
 
 import (

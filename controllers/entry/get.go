@@ -76,7 +76,7 @@ func guard(ctx context.Context, read func() (credentials.Entry, error)) (e crede
 // maxFailure bounds the text of a failure, in bytes.
 const maxFailure = 256
 
-// failureText returns why a read failed. Only errors that the API server has stated are quoted: one of a decoder might quote
+// failureText returns why a read failed. Only errors that the API server returned are quoted: a decoder's error might quote
 // the Secret.
 func failureText(err error) string {
 	var status apierrors.APIStatus
@@ -87,7 +87,7 @@ func failureText(err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "the API server did not answer in time"
 	case errors.Is(err, errPanic):
-		return "an internal error, which the operator's log has"
+		return "an internal error; the operator's log has the details"
 	case errors.As(err, &network):
 		return "the API server cannot be reached"
 	default:

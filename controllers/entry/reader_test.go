@@ -297,7 +297,7 @@ func TestPanic(t *testing.T) {
 			w.get(keysRef("a", fmt.Sprint("k", i)))
 		}
 		w.put("a", "bad", "password", "hunter2")
-		if e := w.settled(passwordRef("a", "bad"), time.Minute); e.Known || e.Failure != "an internal error, which the operator's log has" {
+		if e := w.settled(passwordRef("a", "bad"), time.Minute); e.Known || e.Failure != "an internal error; the operator's log has the details" {
 			t.Errorf("%+v", e)
 		}
 		for i := range 20 {

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// share limits one namespace to a fraction of all workers: one out of so many.
+// share limits one namespace to a fraction of all workers: one in share.
 const share = 4
 
 // tick is about as long as the reconcile of an unchanged listener takes.

@@ -26,7 +26,7 @@ type Keys struct {
 	previous map[string]*key.Keyring
 }
 
-// Observe applies a change of an SFTPKey and returns the listeners that it may matter to.
+// Observe applies a change to an SFTPKey and returns the listeners that it may matter to.
 func (k *Keys) Observe(before, after client.Object) []types.NamespacedName {
 	o := after
 	if o == nil {
@@ -53,7 +53,7 @@ func (k *Keys) Observe(before, after client.Object) []types.NamespacedName {
 	return k.Concerned(o.GetNamespace())
 }
 
-// Keyring returns the keyring of a namespace. It stays the same until a change of the keys matters for logins.
+// Keyring returns the keyring of a namespace. It stays the same until a change to the keys matters for logins.
 func (k *Keys) Keyring(namespace string) *key.Keyring {
 	k.mu.Lock()
 	defer k.mu.Unlock()

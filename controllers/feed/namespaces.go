@@ -18,7 +18,7 @@ type Namespaces struct {
 	labels map[string]map[string]string
 }
 
-// Observe applies a change of a Namespace and returns the listeners that it may matter to.
+// Observe applies a change to a Namespace and returns the listeners that it may matter to.
 func (n *Namespaces) Observe(before, after client.Object) []types.NamespacedName {
 	if before != nil && after != nil && maps.Equal(before.GetLabels(), after.GetLabels()) {
 		return nil

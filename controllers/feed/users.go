@@ -23,7 +23,7 @@ type Users struct {
 	inNamespace map[string]map[types.NamespacedName]int
 }
 
-// Observe applies a change of an SFTPUser and returns its listener if the change matters to it; changes of the status
+// Observe applies a change to an SFTPUser and returns its listener if the change matters to it; changes to the status
 // do not.
 func (u *Users) Observe(before, after client.Object) []types.NamespacedName {
 	was, _ := before.(*v1alpha1.SFTPUser)
@@ -99,7 +99,8 @@ func (u *Users) Of(listener types.NamespacedName) []*v1alpha1.SFTPUser {
 }
 
 // Latest returns a function that returns a user of a listener, nil if there is none, as they are now. It is for looking at all
-// users in the order of Of, which costs a fraction of asking for each; another order works, too. Only one goroutine may use it.
+// users in the order of Of, which costs a fraction of asking for each; any other order also works. Only one goroutine may use
+// it.
 func (u *Users) Latest(listener types.NamespacedName) func(name types.NamespacedName) *v1alpha1.SFTPUser {
 	users, next := u.Of(listener), 0
 	return func(name types.NamespacedName) *v1alpha1.SFTPUser {

@@ -194,7 +194,7 @@ func (d *decision) carryOver() {
 }
 
 func (d *decision) note(h *Held, to v1alpha1.HostKeyState, forced bool) {
-	// Two changes of a key in one decision are a single one to others.
+	// Two changes to a key in one decision count as a single one.
 	for i := range d.changes {
 		if c := &d.changes[i]; c.Fingerprint == h.Fingerprint {
 			c.To, c.Forced = to, c.Forced || forced

@@ -86,7 +86,7 @@ func Owned(l *v1alpha1.SFTPListener, s *corev1.Secret) bool {
 	return !slices.ContainsFunc(s.OwnerReferences, func(o metav1.OwnerReference) bool { return ofListener(o, l) })
 }
 
-// endsWith reports whether what a listener keeps is deleted with it, which is so if its claims are.
+// endsWith reports whether a listener's kept Secrets are deleted with it: they are if its claims are.
 func endsWith(l *v1alpha1.SFTPListener) bool { return l.Spec.VolumeClaimRetention == v1alpha1.Delete }
 
 // ofListener reports whether an owner is the listener, or an earlier one with its name.

@@ -102,7 +102,7 @@ func certificateCondition(m Material, ready metav1.Condition, now time.Time) (me
 	return ready, status, soon
 }
 
-// CertificateRenewal returns from when on a certificate is due for renewal, the zero time if it does not expire.
+// CertificateRenewal returns when a certificate becomes due for renewal, the zero time if it does not expire.
 func CertificateRenewal(c *ssh.Certificate) time.Time {
 	end := CertificateEnd(c)
 	if end == nil {

@@ -73,12 +73,12 @@ func Decide(k *v1alpha1.SFTPKey, secret *corev1.Secret) Verdict {
 	case secret == nil && !generated:
 		return bad(v1alpha1.ReasonSecretNotFound, "Secret %q does not exist in namespace %q; create it or correct spec.secretName", name, k.Namespace)
 	case secret == nil && k.Status.PublicKey != "":
-		return bad(v1alpha1.ReasonSecretNotFound, "Secret %q with the key %s is gone; restore it from a backup. No new key is generated, because clients would take it for an attack; "+
-			"to give the old key up for good, delete this SFTPKey and create it again", name, k.Status.Fingerprint)
+		return bad(v1alpha1.ReasonSecretNotFound, "Secret %q with the key %s is gone; restore it from a backup. No new key is generated, because clients would treat it as an attack; "+
+			"to give up the old key for good, delete this SFTPKey and create it again", name, k.Status.Fingerprint)
 	case secret == nil:
 		return Verdict{Generate: true}
 	case generated && !madeFor(secret, k):
-		return bad(v1alpha1.ReasonSecretConflict, "Secret %q exists and was not created for this SFTPKey; set another spec.secretName, or use it with source: Existing", name)
+		return bad(v1alpha1.ReasonSecretConflict, "Secret %q exists and was not created for this SFTPKey; set a different spec.secretName, or use it with source: Existing", name)
 	}
 	m, err := Parse(secret.Data, k.Spec.Usage)
 	if err != nil {

@@ -63,8 +63,8 @@ func TestDecide(t *testing.T) {
 		},
 		{
 			"the Secret is gone", hostKey(remembering(made)), nil, "SecretNotFound",
-			`Secret "host" with the key ` + made.Fingerprint() + ` is gone; restore it from a backup. No new key is generated, because clients would take it for an attack; ` +
-				`to give the old key up for good, delete this SFTPKey and create it again`,
+			`Secret "host" with the key ` + made.Fingerprint() + ` is gone; restore it from a backup. No new key is generated, because clients would treat it as an attack; ` +
+				`to give up the old key for good, delete this SFTPKey and create it again`,
 		},
 		{
 			"the Secret holds another key", hostKey(remembering(made)), secretOf(hostKey(), other), "InvalidKey",
@@ -73,12 +73,12 @@ func TestDecide(t *testing.T) {
 		},
 		{
 			"the Secret is somebody else's", hostKey(), foreign(other), "SecretConflict",
-			`Secret "host" exists and was not created for this SFTPKey; set another spec.secretName, or use it with source: Existing`,
+			`Secret "host" exists and was not created for this SFTPKey; set a different spec.secretName, or use it with source: Existing`,
 		},
 		{
 			"the Secret is that of another SFTPKey", hostKey(func(k *v1alpha1.SFTPKey) { k.Name, k.Spec.SecretName = "other", "host" }),
 			secretOf(hostKey(), made), "SecretConflict",
-			`Secret "host" exists and was not created for this SFTPKey; set another spec.secretName, or use it with source: Existing`,
+			`Secret "host" exists and was not created for this SFTPKey; set a different spec.secretName, or use it with source: Existing`,
 		},
 		{"an existing key", hostKey(existing), foreign(other), "Ready", `The key is in Secret "host"`},
 		{"an existing key that was changed is taken", hostKey(existing, remembering(made)), foreign(other), "Ready", `The key is in Secret "host"`},

@@ -35,10 +35,10 @@ type Material struct {
 	Certificate []byte
 }
 
-// Line is the public key in the format of authorized_keys.
+// Line returns the public key in the format of authorized_keys.
 func (m Material) Line() string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(m.Public))) }
 
-// Fingerprint is the SHA-256 fingerprint as OpenSSH prints it.
+// Fingerprint returns the SHA-256 fingerprint as OpenSSH prints it.
 func (m Material) Fingerprint() string { return ssh.FingerprintSHA256(m.Public) }
 
 // Generate generates a pair.

@@ -39,7 +39,7 @@ func (r *Reconciler) restored(ctx context.Context, k *v1alpha1.SFTPKey, secret *
 			return v, nil
 		}
 		return bad(v1alpha1.ReasonSecretNotFound, "Secret %q does not exist, but SFTPListener %q had the key %s in it, which clients know; restore it from a backup, "+
-			"or delete Secret %q to have another key generated", SecretName(k), had.listener, had.fingerprint, record.SecretName(had.listener)), nil
+			"or delete Secret %q to have a new key generated", SecretName(k), had.listener, had.fingerprint, record.SecretName(had.listener)), nil
 	}
 	m, err := Parse(secret.Data, k.Spec.Usage)
 	if err != nil || m.Fingerprint() != had.fingerprint || !madeFor(secret, k) {

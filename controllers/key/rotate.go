@@ -72,8 +72,8 @@ func periodEnd(k *v1alpha1.SFTPKey) *metav1.Time {
 	return new(metav1.NewTime(k.Status.RevisionTime.Add(time.Duration(*r.PeriodSeconds) * time.Second)))
 }
 
-// wanted returns madeAfter in whole seconds if the current pair is older, else nil. The status has
-// whole seconds, too: with fractions, the pair that was generated for it could be older again.
+// wanted returns madeAfter in whole seconds if the current pair is older, else nil. The status
+// also has whole seconds: with fractions, the pair that was generated for it could be older again.
 func wanted(k *v1alpha1.SFTPKey) *metav1.Time {
 	after := k.Spec.Rotation.MadeAfter
 	if !rotates(k) || after == nil || k.Status.RevisionTime == nil {

@@ -13,7 +13,7 @@ import (
 
 var (
 	readyDesc = prometheus.NewDesc("sftp_operator_listener_ready",
-		"1 if the condition Ready of a listener is True. None while it is paused or has no replicas.", []string{"namespace", "listener"}, nil)
+		"1 if the condition Ready of a listener is True. Absent while it is paused or has no replicas.", []string{"namespace", "listener"}, nil)
 	podsDesc = prometheus.NewDesc("sftp_operator_listener_pods",
 		"Pods of a listener: ready, and acknowledged (of those, the ones that have loaded the current configuration).", []string{"namespace", "listener", "state"}, nil)
 	usersDesc = prometheus.NewDesc("sftp_operator_listener_users",
@@ -25,7 +25,7 @@ var (
 	certificateEndDesc = prometheus.NewDesc("sftp_operator_host_certificate_expiration_timestamp_seconds",
 		"When the host certificate of a listener's SFTPKey expires.", []string{"namespace", "listener", "key"}, nil)
 	certificateRenewalDesc = prometheus.NewDesc("sftp_operator_host_certificate_renewal_timestamp_seconds",
-		"From when on the host certificate of a listener's SFTPKey is due for renewal.", []string{"namespace", "listener", "key"}, nil)
+		"When the host certificate of a listener's SFTPKey becomes due for renewal.", []string{"namespace", "listener", "key"}, nil)
 	keysDesc = prometheus.NewDesc("sftp_operator_user_keys",
 		"Public keys of the users of a listener, by state as in SFTPUser.status.keys.", []string{"namespace", "listener", "state"}, nil)
 	sharedDesc = prometheus.NewDesc("sftp_operator_user_keys_shared",

@@ -26,7 +26,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		keys:   &keyCollector{of: map[types.NamespacedName]keyCount{}},
 		hostKeyChanges: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sftp_operator_host_key_changes_total",
-			Help: "Changes of host keys' states, by the new state as in SFTPListener.status.hostKeys, Removed for none.",
+			Help: "Changes of host keys' states, by the new state as in SFTPListener.status.hostKeys, or Removed.",
 		}, []string{"namespace", "listener", "state"}),
 		acknowledgement: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "sftp_operator_acknowledgement_duration_seconds",

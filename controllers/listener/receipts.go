@@ -58,7 +58,7 @@ func (r *Reconciler) keepReceiptKey(ctx context.Context, f *findings) error {
 	f.receiptKeys = plan.Keys
 	if plan.Problem != "" {
 		f.refuseReceiptKey(v1alpha1.ReasonApplyFailed, fmt.Sprintf(
-			"Secret %q, entry %q: %s; restore the key, or delete the Secret to have another key generated. The pods keep the key that they have",
+			"Secret %q, entry %q: %s; restore the key, or delete the Secret to have a new key generated. The pods keep the key that they have",
 			render.ReceiptKeyName(l), receiptkey.PrivateEntry, plan.Problem))
 		return nil
 	}
@@ -98,7 +98,7 @@ func (r *Reconciler) passReceiptKey(l *v1alpha1.SFTPListener, private []byte) {
 }
 
 // receiptSecret returns the Secret with the key, nil for none. If it has not changed since the last time, this costs no API call,
-// because the cached metadata has its version. Its absence is never taken from a cache, because another key would then be
+// because the cached metadata has its version. Its absence is never taken from a cache, because a new key would then be
 // generated.
 func (r *Reconciler) receiptSecret(ctx context.Context, l *v1alpha1.SFTPListener, m *memory) (*corev1.Secret, error) {
 	if r.isCurrent(ctx, l.Namespace, render.ReceiptKeyName(l), m.receiptKey) {

@@ -90,7 +90,7 @@ type memory struct {
 	waiting time.Time
 	// away is the time since which no pod has been ready, zero while one is.
 	away time.Time
-	// restart is the last announced change of the only pod.
+	// restart is the last announced change to the only pod.
 	restart string
 	// counted is when sessions were last counted for the status.
 	counted time.Time

@@ -104,9 +104,9 @@ func (r *Reconciler) isCurrent(ctx context.Context, namespace, name string, secr
 	return err == nil && cached.UID == secret.UID && cached.ResourceVersion == secret.ResourceVersion
 }
 
-// restorable returns the host keys that a listener of this name is to have again. The Secret of an SFTPKey with deletionPolicy: Delete
-// ends with it, and nothing would ever bring back the pair that a recreated listener waits for. A key whose SFTPKey is gone stays as
-// it is recorded.
+// restorable returns the host keys that a listener of this name should have again. The Secret of an SFTPKey with deletionPolicy:
+// Delete ends with it, and nothing would ever bring back the pair that a recreated listener waits for. A key whose SFTPKey is gone
+// stays as it is recorded.
 func (r *Reconciler) restorable(
 	ctx context.Context, namespace string, keys []v1alpha1.HostKeyStatus, recorded record.Record,
 ) ([]v1alpha1.HostKeyStatus, error) {

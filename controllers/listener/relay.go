@@ -79,7 +79,7 @@ func (r *Reconciler) eventSecret(ctx context.Context, f *findings, into map[stri
 	case apierrors.IsNotFound(err):
 		return relay.Secret{Missing: true}
 	case err != nil:
-		f.relayErr = err // it is tried again
+		f.relayErr = err // it is retried
 		if s := f.memory.eventSecrets[name]; s.data != nil && s.generation == f.listener.Generation {
 			into[name] = s
 			return relay.Secret{Data: s.data}
@@ -113,7 +113,7 @@ func (r *Reconciler) watchRelay(f *findings) {
 func (r *Reconciler) listenersOfEventSecret(ctx context.Context, namespace, secret string) []reconcile.Request {
 	var list v1alpha1.SFTPListenerList
 	if err := r.Client.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return nil // its watch is tried again
+		return nil // its watch is retried
 	}
 	var out []types.NamespacedName
 	for i := range list.Items {

@@ -45,7 +45,7 @@ func (r *Reconciler) warnOfRestart(f *findings) {
 	}
 	f.memory.restart = which // what is retried is announced once
 	r.Events.Eventf(f.listener, nil, corev1.EventTypeWarning, v1alpha1.ReasonPodRestart, "Rollout",
-		"A change of %s restarts the only pod: its transfers may continue for %d seconds, and clients cannot log in until the new pod is ready. ReadWriteMany claims avoid that",
+		"A change to %s restarts the only pod: its transfers may continue for %d seconds, and clients cannot log in until the new pod is ready. ReadWriteMany claims avoid that",
 		which, render.DrainTimeoutSeconds(f.listener))
 }
 
@@ -103,7 +103,7 @@ func (r *Reconciler) pause(ctx context.Context, l *v1alpha1.SFTPListener) error 
 	return nil
 }
 
-// announceLockedOut warns that a change of the listener locks users out. It does not name them, because the owner of the
+// announceLockedOut warns that a change to the listener locks users out. It does not name them, because the owner of the
 // listener may not read objects in other namespaces.
 func (r *Reconciler) announceLockedOut(l *v1alpha1.SFTPListener, reasons map[string]int) {
 	if len(reasons) == 0 {

@@ -109,7 +109,7 @@ func TestWarnOfRestart(t *testing.T) {
 	for range 2 {
 		r.warnOfRestart(f)
 	}
-	if got := told(recorder); len(got) != 1 || !strings.HasPrefix(got[0], "Warning "+v1alpha1.ReasonPodRestart+" A change of image, port restarts the only pod") {
+	if got := told(recorder); len(got) != 1 || !strings.HasPrefix(got[0], "Warning "+v1alpha1.ReasonPodRestart+" A change to image, port restarts the only pod") {
 		t.Errorf("%q", got)
 	}
 	f.workload.Rollout.Changes = []string{"image"}

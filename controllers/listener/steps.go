@@ -115,7 +115,7 @@ func (r *Reconciler) step(ctx context.Context, name string, run func(context.Con
 // removed.
 func (r *Reconciler) resolveHostKeys(ctx context.Context, f *findings) error {
 	if f.recordErr != nil && len(f.listener.Status.HostKeys) == 0 {
-		return f.recordErr // a recreated listener must not begin with other keys than clients know
+		return f.recordErr // a recreated listener must not begin with keys other than those that clients know
 	}
 	loaded := f.loaded()
 	res, err := r.HostKeys.Resolve(ctx, hostkeys.Input{

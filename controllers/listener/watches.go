@@ -83,7 +83,7 @@ func (r *Reconciler) index(ctx context.Context, ix client.FieldIndexer) error {
 func (r *Reconciler) nextInQueue(ctx context.Context, _ client.Object) []reconcile.Request {
 	names, err := r.Workload.Admission.Next(ctx, r.Image, r.Now())
 	if err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Cannot tell whose rollout is next")
+		ctrl.LoggerFrom(ctx).Error(err, "Cannot determine whose rollout is next")
 	}
 	return requests(names)
 }

@@ -70,7 +70,7 @@ func (c *check) add(field, rule, format string, args ...any) {
 	c.found = append(c.found, Violation{Field: field, Rule: rule, Message: fmt.Sprintf("%s %s (%s)", field, fmt.Sprintf(format, args...), rule)})
 }
 
-// allow records a violation if a list does not have a value. What is not set is allowed, as is everything without a list.
+// allow records a violation if allowed does not contain value. An unset value is allowed, and a nil list allows everything.
 func allow[T comparable](c *check, field, rule string, value T, allowed []T) {
 	var none T
 	if allowed == nil || value == none || slices.Contains(allowed, value) {
@@ -147,7 +147,7 @@ func (c *check) tolerations(given []v1alpha1.Toleration) {
 	}
 }
 
-// covers reports whether a toleration tolerates each taint that another one does. How long it does is not compared.
+// covers reports whether a toleration tolerates every taint that another one does. Durations are not compared.
 func covers(allowed, t v1alpha1.Toleration) bool {
 	if allowed.Effect != "" && allowed.Effect != t.Effect {
 		return false

@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Decision is what a policy makes of a listener.
+// Decision is the result of applying a policy to a listener.
 type Decision struct {
 	// Listener is a copy with the defaults, and with the crypto policy that may be offered. It is the listener itself
 	// without a policy.
@@ -21,7 +21,7 @@ type Decision struct {
 	Violations []Violation
 	// Unusable is set if the policy cannot be read, which is one of the Violations.
 	Unusable bool
-	// Next is when the same listener gives another decision, zero for never.
+	// Next is when the same listener gives a different decision, zero for never.
 	Next time.Time
 }
 

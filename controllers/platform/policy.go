@@ -1,4 +1,4 @@
-// Package platform is what a platform team decides for all listeners: defaults for what their owners leave open, and bounds
+// Package platform has a platform team's decisions for all listeners: defaults for what their owners leave open, and bounds
 // on what they may ask for. It is pure. The operator and manager render read it from a file, which the chart writes.
 package platform
 

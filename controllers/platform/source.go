@@ -61,7 +61,7 @@ func (s *Source) Policy() *Policy {
 	return s.policy.Load()
 }
 
-// File is the name of the file, "" if there is none.
+// File returns the name of the file, "" if there is none.
 func (s *Source) File() string {
 	if s == nil {
 		return ""
@@ -69,10 +69,10 @@ func (s *Source) File() string {
 	return s.file
 }
 
-// Check reads the file, and reports whether another policy is in effect now. An error says why what the file
-// contains is not: then the previous policy stays. The kubelet replaces all files of a mounted ConfigMap or
-// Secret at once; a file that is written in place is used once it was the same in two calls. An empty file is
-// not used, because a policy that bounds nothing must be intended.
+// Check reads the file, and reports whether a different policy is in effect now. An error says why the file's
+// content is not in effect: then the previous policy stays. The kubelet replaces all files of a mounted
+// ConfigMap or Secret at once; a file that is written in place is used once it was the same in two calls. An
+// empty file is not used, because a policy that bounds nothing must be intended.
 func (s *Source) Check() (changed bool, err error) {
 	if s.File() == "" {
 		return false, nil

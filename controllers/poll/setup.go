@@ -66,7 +66,7 @@ func listenerOf(_ context.Context, o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: name}}}
 }
 
-// Changes only passes changes of pods that matter for their answers, not the operator's own
+// Changes only passes changes to pods that matter for their answers, not the operator's own
 // annotations.
 func Changes() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {

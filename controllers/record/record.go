@@ -104,7 +104,7 @@ func (r Record) TakenUp(uid types.UID, now time.Time) Record {
 	return r
 }
 
-// Holders returns who is to have which login name although others have it now, nil if there are none.
+// Holders returns who should have which login name although others have it now, nil if there are none.
 func (r Record) Holders(now time.Time) map[string]types.NamespacedName {
 	if !r.Restoring(now) || len(r.Logins) == 0 {
 		return nil
@@ -116,7 +116,7 @@ func (r Record) Holders(now time.Time) map[string]types.NamespacedName {
 	return out
 }
 
-// PlacesBefore returns who is to have a login although others have it now, none if there are none.
+// PlacesBefore returns who should have a login although others have it now, none if there are none.
 func (r Record) PlacesBefore(now time.Time) attach.Places {
 	if !r.Restoring(now) {
 		return nil

@@ -52,7 +52,7 @@ type Plan struct {
 	Config delivery.Config
 	// Problems are why sinks are held, in the order of the spec.
 	Problems []conditions.Problem
-	// Unreadable is which Secrets cannot be read at the moment.
+	// Unreadable lists the Secrets that currently cannot be read.
 	Unreadable []string
 }
 
@@ -85,7 +85,7 @@ func Part(l *v1alpha1.SFTPListener, name string, data map[string][]byte) map[str
 	return out
 }
 
-// each calls a function for each reference of a listener's sinks to an entry of a Secret.
+// each calls ref for each Secret entry that a listener's sinks refer to.
 func each(l *v1alpha1.SFTPListener, ref func(secret, entry string)) {
 	if l.Spec.Events == nil {
 		return
@@ -175,8 +175,8 @@ func (s *sink) compose() delivery.Sink {
 // heldSize is more than a held sink needs.
 const heldSize = 512
 
-// check holds a sink that the relay would reject or that does not fit into its configuration next to the remaining sinks.
-// Otherwise the relay would reject the whole configuration.
+// check holds a sink that the relay would reject or that does not fit into its configuration together with the remaining
+// sinks. Otherwise the relay would reject the whole configuration.
 func (s *sink) check(composed delivery.Sink, room int) {
 	if len(s.problems)+len(s.unreadable) > 0 {
 		return

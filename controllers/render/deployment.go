@@ -22,7 +22,7 @@ const ConfigDir = "/etc/sftpd"
 
 // PodGroup owns the files of volumes that support it, and lets the daemon read its
 // Secrets, whichever user ID it runs with. With fsGroupPolicy Platform, the platform chooses
-// another one.
+// a different one.
 const PodGroup = 65532
 
 // terminationMargin is what a pod gets after its drain time, in seconds.
@@ -38,7 +38,7 @@ const openConfigMode = 0o444
 // Deployment returns the Deployment of a listener's pods. exclusive means that only one
 // node can mount a volume: then a new pod must wait until the old one has ended.
 //
-// Nothing in it depends on users, keys or passwords, so that no change of those ever
+// Nothing in it depends on users, keys or passwords, so that no change to those ever
 // restarts a pod.
 func Deployment(l *v1alpha1.SFTPListener, image string, exclusive bool) *appsv1.Deployment {
 	d := &appsv1.Deployment{

@@ -12,8 +12,8 @@ import (
 // eventSettings returns which events pods record. It is zero, which is not written, without sinks and receipts: a daemon that does
 // not know the field would refuse the whole configuration. Compose adds the key.
 //
-// Events and receipts are kept on the home volume, which does not change with the order of the volumes: on another one, the pods
-// would find neither the events that are not delivered yet nor the chains of receipts.
+// Events and receipts are kept on the home volume, which does not change with the order of the volumes: on a different one, the
+// pods would find neither the events that are not delivered yet nor the chains of receipts.
 func eventSettings(l *v1alpha1.SFTPListener) config.Events {
 	spec := l.Spec.Events
 	if spec == nil || len(spec.Sinks) == 0 {

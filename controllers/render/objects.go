@@ -122,8 +122,8 @@ func HostKey(l *v1alpha1.SFTPListener) *v1alpha1.SFTPKey {
 	}
 }
 
-// HostKeys returns the SFTPKeys of a listener without hostKeyRefs. Under Legacy2026 there is one of RSA as well: the clients
-// that need the policy know nothing newer. It stays when the policy changes, because clients may know only this key. earlier are
+// HostKeys returns the SFTPKeys of a listener without hostKeyRefs. Under Legacy2026 there is also an RSA key: the clients that
+// need the policy support nothing newer. It stays when the policy changes, because clients may know only this key. earlier are
 // the host keys of a listener that is restored.
 func HostKeys(l *v1alpha1.SFTPListener, earlier []v1alpha1.HostKeyStatus) []*v1alpha1.SFTPKey {
 	out := []*v1alpha1.SFTPKey{HostKey(l)}

@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 )
 
-// Policy is a listener's crypto policy at some time.
+// Policy is a listener's crypto policy at a given time.
 type Policy struct {
 	// Policy has the algorithms.
 	cryptopolicy.Policy

@@ -120,7 +120,7 @@ func RelayDeployment(l *v1alpha1.SFTPListener, image string, config []byte, key 
 	return d
 }
 
-// relayPod follows the listener's pods where that concerns the cluster, and not where it concerns volumes.
+// relayPod has the settings of the listener's pods that concern the cluster, but not those that concern volumes.
 func relayPod(l *v1alpha1.SFTPListener, image string) corev1.PodSpec {
 	pod := l.Spec.Infrastructure.Pod
 	group := &corev1.PodSecurityContext{

@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// maxWrongLines is how many lines of a file have a problem of their own. A Secret has room for half a million of them.
+// maxWrongLines is how many invalid lines of a file are reported individually. A Secret has room for half a million of them.
 const maxWrongLines = 8
 
 // maxUserCAs bounds the CAs of a listener: each endpoint looks them up at each login.

@@ -231,7 +231,7 @@ func extension(body cryptobyte.String) error {
 	}
 	if critical != 0 {
 		// Its name is content of the Secret, which no status may quote.
-		return errors.New("the KRL has an unsupported critical extension; create it without, for example with ssh-keygen -k")
+		return errors.New("the KRL has an unsupported critical extension; create it without one, for example with ssh-keygen -k")
 	}
 	return nil
 }

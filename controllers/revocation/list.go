@@ -22,7 +22,7 @@ var (
 	errTooMany = fmt.Errorf("it revokes more than %d keys, serial numbers and key IDs; split off a CA, or let certificates expire", config.MaxRevoked)
 )
 
-// Parse reads a list, a KRL if it begins as one, and lines otherwise. It is read as a whole
+// Parse reads a list: a KRL if it begins like one, lines otherwise. It is read as a whole
 // or not at all: it is unknown what a damaged list should revoke.
 func Parse(data []byte) (config.Revoked, error) {
 	if bytes.HasPrefix(data, []byte(magic)) {

@@ -9,7 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// Held returns what a Deployment should be while a change of it waits: as wanted, except for
+// Held returns what a Deployment should be while a change to it waits: as wanted, except for
 // the parts that the change names, which keep their previously applied values. It returns
 // false if those are unknown: for podTemplate, only a digest is kept.
 func Held(live, want *appsv1.Deployment, change Change) (*appsv1.Deployment, bool) {

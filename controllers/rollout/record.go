@@ -1,4 +1,4 @@
-// Package rollout decides when a change of a listener's pod template reaches its pods. It
+// Package rollout decides when a change to a listener's pod template reaches its pods. It
 // is pure: it depends only on state in the API server, so that nothing is lost when the
 // operator restarts.
 package rollout
@@ -25,7 +25,7 @@ const (
 	First Cause = "First"
 	// Owner: the listener's spec.
 	Owner Cause = "Owner"
-	// Operator: another version of the operator, or other flags of it.
+	// Operator: a different version of the operator, or different flags.
 	Operator Cause = "Operator"
 	// Idle: like Operator, when no pod was available, so that no user was disturbed.
 	Idle Cause = "Idle"
@@ -61,7 +61,7 @@ type Record struct {
 	Cause Cause `json:"cause"`
 	// After is the revision of the Deployment when its template was last changed.
 	After string `json:"after,omitempty"`
-	// Changes name what the last change of the template was for; none if it is the first one.
+	// Changes name what the last change to the template was for; none if it is the first one.
 	Changes []string `json:"changes,omitempty"`
 	// Inputs is the digest of the part of the spec that the template is made from.
 	Inputs string `json:"inputs"`
@@ -107,7 +107,7 @@ func inputsOf(l *v1alpha1.SFTPListener) inputs {
 	return in
 }
 
-// parts splits a pod template, so that a change of it can be named. Everything without a
+// parts splits a pod template, so that a change to it can be named. Everything without a
 // name of its own is ChangePodTemplate.
 func parts(template corev1.PodTemplateSpec) map[string]any {
 	t := template.DeepCopy()
@@ -241,8 +241,8 @@ func Compare(live, want *appsv1.Deployment, record Record) Change {
 }
 
 // compareImages compares with a Deployment from an operator that kept no record. The API
-// server's defaults hide other differences, but they come with another image. The cause of the
-// change is unknown, so it waits for its turn.
+// server's defaults hide other differences, but they come with a different image. The cause of
+// the change is unknown, so it waits for its turn.
 func compareImages(live, want *appsv1.Deployment) Change {
 	if imageOf(live) == imageOf(want) {
 		return Change{Cause: Operator}

@@ -13,7 +13,7 @@ const MaxBytes = 950_000
 const usersPerShard = 625
 
 // Count returns the number of shards of a listener. It depends on maxUsers only, so that
-// users come and go without a change of the pods' volumes.
+// users come and go without a change to the pods' volumes.
 func Count(maxUsers int) int {
 	return max(1, (maxUsers+usersPerShard-1)/usersPerShard)
 }

@@ -23,7 +23,7 @@ import (
 const (
 	// maxSuggested bounds the listeners in a condition.
 	maxSuggested = 5
-	// suggestInterval is how often a refused user's suggestion is updated. Changes of listeners do not trigger an update: their
+	// suggestInterval is how often a refused user's suggestion is updated. Changes to listeners do not trigger an update: their
 	// owners could have the statuses of all refused users written as often as they like.
 	suggestInterval = 10 * time.Minute
 	// suggestionTTL is how long the listeners that admit a namespace are remembered, however many users it has.

@@ -77,7 +77,7 @@ spec:
 		{"algorithms are named", `spec: {algorithm: RSA1024}`, `supported values: "Ed25519", "ECDSAP256", "RSA3072", "RSA4096"`},
 		{
 			"an existing key has the algorithm that it has", `spec: {source: Existing, algorithm: Ed25519}`,
-			`algorithm may be set only with source Generated: an existing key has the algorithm it has`,
+			`algorithm may be set only with source Generated: an existing key already has its algorithm`,
 		},
 		{"deletionPolicy is Retain or Delete", `spec: {deletionPolicy: Orphan}`, `supported values: "Retain", "Delete"`},
 		{"secretName is a name", `spec: {secretName: Keys_Of_Acme}`, `must be the name of an object`},

@@ -268,7 +268,7 @@ func TestListenerAllowedUsersRules(t *testing.T) {
 			`methods in allowedUsers.rules must be among authentication.allowedMethods`,
 		},
 		{"codes", one(`methods: [TOTP]`), `methods must not contain TOTP: a code comes after another method, and is always allowed`},
-		{"certificates without keys", one(`methods: [Password], certificates: Accepted`), `certificates Accepted must have PublicKey among methods`},
+		{"certificates without keys", one(`methods: [Password], certificates: Accepted`), `certificates Accepted requires PublicKey among methods`},
 	})
 }
 

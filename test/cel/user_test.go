@@ -51,7 +51,7 @@ spec:
 
 		{"allowedCIDRs are networks", `spec: {allowedCIDRs: [192.0.2.1]}`, `must be a network in CIDR notation, for example 203.0.113.0/24`},
 		{"at least one allowed network", `spec: {allowedCIDRs: []}`, `should have at least 1 items`},
-		{"listing is for WriteOnly", `spec: {homeDirectory: {listing: Names}}`, `listing may be set only with access WriteOnly or CreateOnly: the other kinds of access always list`},
+		{"listing is for WriteOnly", `spec: {homeDirectory: {listing: Names}}`, `listing may be set only with access WriteOnly or CreateOnly: the other kinds of access always allow listing`},
 		{"listing of a mount is for WriteOnly", `spec: {mounts: [{path: /in, access: ReadOnly, listing: Denied}]}`, `listing may be set only with access WriteOnly or CreateOnly`},
 		{name: "a drop box in which nothing changes", patch: `spec: {mounts: [{path: /in, access: CreateOnly, listing: Names}]}`},
 
@@ -84,7 +84,7 @@ func TestUserDirectories(t *testing.T) {
 	const (
 		subPath = `subPath must be a relative path without empty, '.' or '..' parts, for example in/2026`
 		path    = `path must be absolute, must not be "/" (set homeDirectory instead), and must not have empty, '.' or '..' parts or a trailing '/'`
-		control = `must not have control characters`
+		control = `must not contain control characters`
 	)
 	testCreations(t, validUser, []creation{
 		{name: "a name with dots", patch: `spec: {homeDirectory: {subPath: ..a/b../...}, mounts: [{path: /..a}]}`},

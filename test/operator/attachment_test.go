@@ -47,7 +47,7 @@ func TestUsernameIsTaken(t *testing.T) {
 	create(t, first)
 	waitReady(t, first)
 	create(t, second)
-	waitRefused(t, second, "UsernameConflict", `The login name "acme" is taken by an SFTPUser of another namespace, which is older or had it before; the name is immutable, so delete this SFTPUser and recreate it with another spec.username`)
+	waitRefused(t, second, "UsernameConflict", `The login name "acme" is taken by an SFTPUser of another namespace, which is older or had it before; the name is immutable, so delete this SFTPUser and recreate it with a different spec.username`)
 
 	change(t, first, func(u *v1alpha1.SFTPUser) { u.Spec.State = v1alpha1.UserSuspended })
 	waitFor(t, first, "Accepted", "False", "Suspended", "")

@@ -27,8 +27,8 @@ func TestHostKeySecretIsDeleted(t *testing.T) {
 	get(t, inUse, ns, "partners-sftp-config")
 	remove(t, secret.DeepCopy())
 
-	message := `Secret "partners-ed25519" with the key ` + fingerprint + ` is gone; restore it from a backup. No new key is generated, because clients would take it for an attack; ` +
-		`to give the old key up for good, delete this SFTPKey and create it again`
+	message := `Secret "partners-ed25519" with the key ` + fingerprint + ` is gone; restore it from a backup. No new key is generated, because clients would treat it as an attack; ` +
+		`to give up the old key for good, delete this SFTPKey and create it again`
 	k := &v1alpha1.SFTPKey{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners-ed25519"}}
 	waitFor(t, k, "Ready", "False", "SecretNotFound", message)
 	message = `SFTPKey "partners-ed25519": ` + message +
@@ -185,7 +185,7 @@ func TestSecretOfSomebodyElseIsNoKey(t *testing.T) {
 	k := &v1alpha1.SFTPKey{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "acme"}, Spec: v1alpha1.SFTPKeySpec{Usage: "Client"}}
 	create(t, k)
 	waitFor(t, k, "Ready", "False", "SecretConflict",
-		`Secret "acme" exists and was not created for this SFTPKey; set another spec.secretName, or use it with source: Existing`)
+		`Secret "acme" exists and was not created for this SFTPKey; set a different spec.secretName, or use it with source: Existing`)
 	after := &corev1.Secret{}
 	get(t, after, ns, "acme")
 	if after.ResourceVersion != foreign.ResourceVersion {

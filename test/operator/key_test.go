@@ -180,7 +180,7 @@ func TestKeyWithTimes(t *testing.T) {
 	end = soon()
 	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.ExpirationTime = new(metav1.NewTime(end)) })
 	waitFor(t, acme, "KeysValid", "False", "KeyExpired", fingerprint(t, "acme")+" (sftpkey/acme-2026) expired at "+end.UTC().Format(time.RFC3339))
-	waitFor(t, acme, "Inactive", "True", "NoValidKey", "Too few keys of the user are valid now, see the condition KeysValid; give it a new one")
+	waitFor(t, acme, "Inactive", "True", "NoValidKey", "Too few keys of the user are valid now (see the condition KeysValid); give the user a new one")
 	waitFor(t, k, "Inactive", "True", "KeyExpired", "")
 	keyOf(t, acme, fingerprint(t, "acme"), v1alpha1.KeyExpired)
 

@@ -281,7 +281,7 @@ func TestHostKeyIsWaitedFor(t *testing.T) {
 	k := &v1alpha1.SFTPKey{ObjectMeta: metaOf("partners-ed25519")}
 	k.Namespace = ns
 	message := `Secret "partners-ed25519" does not exist, but SFTPListener "partners" had the key ` + fingerprint +
-		` in it, which clients know; restore it from a backup, or delete Secret "partners-sftp-record" to have another key generated`
+		` in it, which clients know; restore it from a backup, or delete Secret "partners-sftp-record" to have a new key generated`
 	eventually(t, func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(k), k) })
 	waitFor(t, k, "Ready", "False", "SecretNotFound", message)
 	waitFor(t, again, "ResolvedRefs", "False", "HostKeyNotFound", `SFTPKey "partners-ed25519": `+message)

@@ -27,7 +27,7 @@ func TestRevokedKeys(t *testing.T) {
 	change(t, l, func(l *v1alpha1.SFTPListener) {
 		l.Spec.RevokedKeys = []v1alpha1.RevokedKey{{Fingerprint: fingerprint}}
 	})
-	message := "The key " + fingerprint + " is revoked: the listener's spec.revokedKeys, or a list that it names, has it. Remove it here, and log in with another one"
+	message := "The key " + fingerprint + " is revoked: the listener's spec.revokedKeys, or a list that it names, contains it. Remove it here, and log in with a different one"
 	waitFor(t, lost, "ResolvedRefs", "False", "KeyRevoked", message)
 	waitFor(t, lost, "Ready", "False", "KeyRevoked", message)
 	keyOf(t, lost, fingerprint, v1alpha1.KeyRevoked)

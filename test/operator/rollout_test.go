@@ -78,7 +78,7 @@ func fleetOf(t *testing.T, n int) (fleet []*v1alpha1.SFTPListener, with func(ima
 func waitQueued(t *testing.T, l *v1alpha1.SFTPListener) {
 	t.Helper()
 	waitFor(t, l, "RolledOut", "False", "RolloutQueued",
-		"A change of image waits. It begins automatically: 2 of at most 2 concurrent rollouts are running")
+		"A change to image waits. It begins automatically: 2 of at most 2 concurrent rollouts are running")
 }
 
 // An upgrade of the operator rolls out two listeners at a time, which is the limit, even when the operator restarts in between.
@@ -177,7 +177,7 @@ func TestOwnersDoNotQueue(t *testing.T) {
 	change(t, last, func(l *v1alpha1.SFTPListener) { l.Spec.AllowedCIDRs = []string{"192.0.2.0/24"} })
 	waitQueued(t, last)
 	change(t, last, func(l *v1alpha1.SFTPListener) { l.Spec.MaxUsers = new(int32(3000)) })
-	waitFor(t, last, "RolledOut", "False", "RollingOut", "The pods are being replaced for a change of image, maxUsers")
+	waitFor(t, last, "RolledOut", "False", "RollingOut", "The pods are being replaced because of a change to image, maxUsers")
 	if last.Status.PendingRestart != nil || imageOf(t, last) != nextImage {
 		t.Errorf("image %s, pending %+v", imageOf(t, last), last.Status.PendingRestart)
 	}
@@ -191,10 +191,10 @@ func TestRolloutIsPaused(t *testing.T) {
 		l.Spec.Infrastructure.Rollout = v1alpha1.RolloutPaused
 		l.Spec.Shutdown.DrainTimeoutSeconds = new(int32(77))
 	})
-	waitFor(t, l, "RolledOut", "False", "RolloutPaused", "A change of shutdown waits. infrastructure.rollout is Paused; set it to Automatic to replace the pods")
+	waitFor(t, l, "RolledOut", "False", "RolloutPaused", "A change to shutdown waits. infrastructure.rollout is Paused; set it to Automatic to replace the pods")
 	before := deploymentOf(t, l)
 	upgradeOperator(t, nextImage)
-	waitFor(t, l, "RolledOut", "False", "RolloutPaused", "A change of image, shutdown waits. infrastructure.rollout is Paused; set it to Automatic to replace the pods")
+	waitFor(t, l, "RolledOut", "False", "RolloutPaused", "A change to image, shutdown waits. infrastructure.rollout is Paused; set it to Automatic to replace the pods")
 
 	acme, odd := newUser(ns, "acme"), newUser(ns, "odd")
 	pods.behave(ns, behavior{rejects: []string{"odd"}}) // the old daemon does not know a field in the user's record
@@ -228,7 +228,7 @@ func TestRolloutIsPaused(t *testing.T) {
 	}
 
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Infrastructure.Rollout = v1alpha1.RolloutAutomatic })
-	waitFor(t, l, "RolledOut", "False", "RollingOut", "The pods are being replaced for a change of image, shutdown")
+	waitFor(t, l, "RolledOut", "False", "RollingOut", "The pods are being replaced because of a change to image, shutdown")
 	if l.Status.PendingRestart != nil || imageOf(t, l) != nextImage {
 		t.Errorf("image %s, pending %+v", imageOf(t, l), l.Status.PendingRestart)
 	}
@@ -308,8 +308,8 @@ func TestRestartOfTheOnlyPodIsAnnounced(t *testing.T) {
 	}
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Shutdown.DrainTimeoutSeconds = new(int32(30)) })
 	waitFor(t, l, "RolledOut", "False", "RollingOut",
-		"The pods are being replaced for a change of shutdown; the old one ends before the new one starts, because only one node can mount a volume")
-	want := "Warning A change of shutdown restarts the only pod: its transfers may continue for 30 seconds, and clients cannot log in until the new pod is ready. ReadWriteMany claims avoid that"
+		"The pods are being replaced because of a change to shutdown; the old one ends before the new one starts, because only one node can mount a volume")
+	want := "Warning A change to shutdown restarts the only pod: its transfers may continue for 30 seconds, and clients cannot log in until the new pod is ready. ReadWriteMany claims avoid that"
 	eventually(t, func() error {
 		if got := warnings(); len(got) != 1 || got[0] != want {
 			return fmt.Errorf("warnings %q, want %q", got, want)

@@ -67,7 +67,7 @@ func TestRuleIsNarrowed(t *testing.T) {
 	waitReady(t, u)
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.AllowedUsers.Rules[0].Access = v1alpha1.AccessReadOnly })
 	waitRefused(t, u, "AccessNotAllowed", `spec.homeDirectory asks for ReadWrite, which the listener does not allow users of namespace "`+u.Namespace+
-		`" there; set another access, or ask its owner to change the rule "tenants" of spec.allowedUsers`)
+		`" there; set a different access, or ask its owner to change the rule "tenants" of spec.allowedUsers`)
 	eventually(t, func() error { return without(t, l, "acme") })
 	change(t, u, func(u *v1alpha1.SFTPUser) { u.Spec.HomeDirectory.Access = v1alpha1.AccessReadOnly })
 	waitReady(t, u)

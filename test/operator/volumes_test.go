@@ -34,7 +34,7 @@ func TestVolumeThatCannotBeWritten(t *testing.T) {
 	u := newUser(ns, "acme")
 	create(t, u)
 	waitReady(t, u)
-	waitFor(t, l, "VolumesWritable", "True", "VolumesWritable", "All volumes that logins may write to can be written")
+	waitFor(t, l, "VolumesWritable", "True", "VolumesWritable", "All volumes that logins may write to are writable")
 	wakes := 0
 	wake := func() { // triggered by a change, because the next poll is a minute away
 		wakes++
@@ -46,8 +46,8 @@ func TestVolumeThatCannotBeWritten(t *testing.T) {
 		reason, message string
 	}{
 		{config.VolumeReadOnly, "VolumeReadOnly", `Volume "home" is read-only ` + pod + `check its PersistentVolume's mount options, and the node's log for file system errors`},
-		{config.VolumeFull, "VolumeFull", `Volume "home" is full ` + pod + `remove files, raise the claim's size, or its quota`},
-		{config.VolumePermissionDenied, "VolumePermissionDenied", `Volume "home" is not writable by UID 1000 and group 65532: permission denied ` + pod + `give group 65532 the right to write on the volume's directory`},
+		{config.VolumeFull, "VolumeFull", `Volume "home" is full ` + pod + `remove files, or raise the claim's size or its quota`},
+		{config.VolumePermissionDenied, "VolumePermissionDenied", `Volume "home" is not writable by UID 1000 and group 65532: permission denied ` + pod + `give group 65532 write permission on the volume's directory`},
 		{config.VolumeSilent, "VolumeNoAnswer", `Volume "home" does not answer ` + pod + `check whether the server of its PersistentVolume can be reached`},
 		{"of a later version", "VolumeFailed", `Volume "home" cannot be written ` + pod + `the pod's log says why`},
 	} {
@@ -72,7 +72,7 @@ func TestVolumeThatCannotBeWritten(t *testing.T) {
 	}
 	say("")
 	wake()
-	waitFor(t, l, "VolumesWritable", "True", "VolumesWritable", "All volumes that logins may write to can be written")
+	waitFor(t, l, "VolumesWritable", "True", "VolumesWritable", "All volumes that logins may write to are writable")
 	remove(t, u)
 	pods.behave(ns, behavior{})
 	waitFor(t, l, "VolumesWritable", "True", "VolumesWritable", "No login may write to a volume")
@@ -94,7 +94,7 @@ func TestVolumeThatPodsLack(t *testing.T) {
 	create(t, bob)
 	waitFor(t, bob, "Ready", "False", "VolumeNotMounted", "")
 	c := conditionsOf(bob)
-	if text := fmt.Sprint(c); !strings.Contains(text, `A pod of the listener is older than its volume "more" and does not have it: A change of volumes waits.`) {
+	if text := fmt.Sprint(c); !strings.Contains(text, `A pod of the listener is older than its volume "more" and does not have it: A change to volumes waits.`) {
 		t.Errorf("conditions %s", text)
 	}
 	waitReady(t, acme)

@@ -37,7 +37,8 @@ type Secrets struct {
 
 	hooks sync.Mutex
 	mu    sync.Mutex
-	// objects by namespace and name, version the last one, and calls the calls except reads; mu protects them.
+	// objects are by namespace and name, version is the last one assigned, and calls are the calls except reads; mu protects
+	// them.
 	objects map[types.NamespacedName]*corev1.Secret
 	version int
 	calls   []string
@@ -89,7 +90,7 @@ func (s *Secrets) Get(_ context.Context, name types.NamespacedName, o client.Obj
 	switch o := o.(type) {
 	case *metav1.PartialObjectMetadata:
 		if o.Kind != "Secret" {
-			return fmt.Errorf("metadata of kind %q is asked for", o.Kind)
+			return fmt.Errorf("metadata of kind %q was requested", o.Kind)
 		}
 		o.ObjectMeta = secret.ObjectMeta
 	case *corev1.Secret:
@@ -207,7 +208,7 @@ func (s *Secrets) Secret(namespace, name string) *corev1.Secret {
 	return &out
 }
 
-// Calls returns the calls since the last time except reads, as "apply name" and "delete name".
+// Calls returns the calls since it was last called, except reads, as "apply name" and "delete name".
 func (s *Secrets) Calls() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

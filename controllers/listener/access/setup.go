@@ -96,7 +96,7 @@ func qualified(namespace string, names []string) []string {
 	return out
 }
 
-// secretChanged returns the listeners affected by a change of a Secret: those that own it, unless the operator wrote it, and
+// secretChanged returns the listeners affected by a change to a Secret: those that own it, unless the operator wrote it, and
 // those that refer to it or have users that do.
 func (r *Reconciler) secretChanged(before, after client.Object) []types.NamespacedName {
 	o := after

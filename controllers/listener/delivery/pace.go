@@ -51,7 +51,7 @@ func (p *Pace) Rest(now time.Time) time.Duration {
 	return max(0, rest)
 }
 
-// onlyAdds reports whether everything in the Secrets stays unchanged and there is more.
+// onlyAdds reports whether out leaves everything in the Secrets unchanged, and adds to it.
 func (c *Cache) onlyAdds(out compile.Output, hostKeys string) bool {
 	if c.version == nil || c.version.HostKeys != hostKeys || len(c.shards) != len(out.Files.Shards) {
 		return false

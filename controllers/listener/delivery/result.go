@@ -48,7 +48,7 @@ type Result struct {
 	Foreign bool
 	// Refusals are parts that need a person's action.
 	Refusals []conditions.Problem
-	// Err is why other parts could not be written; they are tried again.
+	// Err is why other parts could not be written; they are retried.
 	Err error
 }
 

@@ -33,7 +33,7 @@ type Access struct {
 	Unreadable []string
 	// Recalled are the host keys that an earlier operator delivered.
 	Recalled hostkeys.Recalled
-	// Err is why the controller could not do all of its work; it tries again.
+	// Err is why the controller could not do all of its work; it retries.
 	Err error
 }
 

@@ -125,7 +125,7 @@ func (s *resolution) held(ctx context.Context) ([]hostkey.Held, error) {
 }
 
 // earlier returns the keys of an earlier listener whose SFTPKeys the spec names. If one of them is missing, the spec asks for
-// other keys, like that of a new listener.
+// other keys, as for a new listener.
 func (s *resolution) earlier() []v1alpha1.HostKeyStatus {
 	names := s.names()
 	return slices.DeleteFunc(slices.Clone(s.Earlier), func(k v1alpha1.HostKeyStatus) bool { return !slices.Contains(names, k.Name) })

@@ -70,7 +70,7 @@ type Result struct {
 // Certificate is the host certificate of an SFTPKey.
 type Certificate struct {
 	Key string
-	// Renewal is from when on it is due for renewal.
+	// Renewal is when it becomes due for renewal.
 	Renewal, End time.Time
 }
 

@@ -103,7 +103,7 @@ func merge(a, b config.LoginRefusals) config.LoginRefusals {
 	return a
 }
 
-// total returns what the status is to have. in is what it has: a count does not decrease when pods are replaced.
+// total returns what the status should show. in is what it has: a count does not decrease when pods are replaced.
 func (r *refused) total(in *v1alpha1.LoginRefusal) *v1alpha1.LoginRefusal {
 	var all config.LoginRefusals
 	for _, e := range r.processes {
@@ -185,7 +185,7 @@ func (r *refused) release(in *v1alpha1.LoginRefusal, now time.Time) {
 	r.released, r.at, r.news = r.total(cmp.Or(r.released, in)), now, false
 }
 
-// LastRefusal returns the refusal that the status of a user is to have, nil for none.
+// LastRefusal returns the refusal that the status of a user should show, nil for none.
 func (t *Tracker) LastRefusal(u *v1alpha1.SFTPUser) *v1alpha1.LoginRefusal {
 	if r := t.refused[u.UID]; r != nil && r.released != nil {
 		return r.released

@@ -40,7 +40,7 @@ func TestSentencesOfReady(t *testing.T) {
 		{func(*compile.User) {}, []func(*Input){reject}, "False UserRejected: A pod of the listener cannot use this user's record; see its log. Usually its image is older than the operator"},
 		{func(*compile.User) {}, []func(*Input){reject, paused}, "False UserRejected: A pod of the listener cannot use this user's record; see its log. Usually its image is older than the operator; the listener's rollouts are paused"},
 		{func(*compile.User) {}, []func(*Input){paused}, "True Ready: The user can log in"},
-		{func(u *compile.User) { u.Credentials.Inventory[0].ExpirationTime = new(metav1.NewTime(noon)) }, nil, "False NoValidKey: Too few keys of the user are valid now, see the condition KeysValid; give it a new one"},
+		{func(u *compile.User) { u.Credentials.Inventory[0].ExpirationTime = new(metav1.NewTime(noon)) }, nil, "False NoValidKey: Too few keys of the user are valid now (see the condition KeysValid); give the user a new one"},
 	} {
 		u := compiled("a", "acme", "r", "k")
 		tc.user(u)

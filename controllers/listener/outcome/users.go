@@ -182,7 +182,7 @@ func (b *builder) ready(u *compile.User, keys []v1alpha1.UserKeyStatus, refs met
 		return no(v1alpha1.ReasonVolumeNotMounted, "A pod of the listener is older than its volume %q and does not have it: %s", v, b.RolledOut)
 	}
 	if lacksValidKeys(u.Credentials, keys) {
-		return no(v1alpha1.ReasonNoValidKey, "Too few keys of the user are valid now, see the condition KeysValid; give it a new one")
+		return no(v1alpha1.ReasonNoValidKey, "Too few keys of the user are valid now (see the condition KeysValid); give the user a new one")
 	}
 	return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "The user can log in")
 }

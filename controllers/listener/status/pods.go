@@ -25,7 +25,7 @@ func (in Input) Explain() (pending, rolledOut string) {
 	if c, ok := in.programmed(); ok {
 		switch {
 		case c.Reason == v1alpha1.ReasonApplyFailed || c.Reason == v1alpha1.ReasonApplyPending || c.Reason == v1alpha1.ReasonInternalError:
-			pending = "The configuration could not be written, which is retried; the listener's condition Programmed says why"
+			pending = "The configuration could not be written, and the operator retries; the listener's condition Programmed says why"
 		case c.Reason == v1alpha1.ReasonConfigPending && in.Access.Delivered.Version != nil && in.Acks != nil && in.Acks.Ready > 0:
 			pending = "Not every ready pod has loaded the configuration" + in.latePod()
 		default:
@@ -59,7 +59,7 @@ func (in Input) volumesWritable() (metav1.Condition, bool) {
 			}
 		}
 	}
-	message := "All volumes that logins may write to can be written"
+	message := "All volumes that logins may write to are writable"
 	return conditions.True(v1alpha1.ConditionVolumesWritable, v1alpha1.ReasonVolumesWritable, message), true
 }
 
@@ -81,16 +81,16 @@ func volumeCondition(v ack.Volume, fixedGroup bool) metav1.Condition {
 	case config.VolumeReadOnly:
 		return no(v1alpha1.ReasonVolumeReadOnly, "is read-only", "check its PersistentVolume's mount options, and the node's log for file system errors")
 	case config.VolumeFull:
-		return no(v1alpha1.ReasonVolumeFull, "is full", "remove files, raise the claim's size, or its quota")
+		return no(v1alpha1.ReasonVolumeFull, "is full", "remove files, or raise the claim's size or its quota")
 	case config.VolumePermissionDenied:
 		if !fixedGroup {
 			return no(v1alpha1.ReasonVolumePermissionDenied, fmt.Sprintf("is not writable by UID %d and the pod's fsGroup: permission denied", v.UID),
-				"give the pod's fsGroup, which the platform assigns, the right to write on the volume's directory")
+				"give the pod's fsGroup, which the platform assigns, write permission on the volume's directory")
 		}
 		return no(v1alpha1.ReasonVolumePermissionDenied, fmt.Sprintf("is not writable by UID %d and group %d: permission denied", v.UID, render.PodGroup),
-			fmt.Sprintf("give group %d the right to write on the volume's directory", render.PodGroup))
+			fmt.Sprintf("give group %d write permission on the volume's directory", render.PodGroup))
 	case config.VolumeNotMounted:
-		return no(v1alpha1.ReasonVolumeNotMounted, "is not mounted", "a restart of the pod mounts it, see the condition RolledOut")
+		return no(v1alpha1.ReasonVolumeNotMounted, "is not mounted", "a restart of the pod mounts it; see the condition RolledOut")
 	case config.VolumeSilent:
 		return no(v1alpha1.ReasonVolumeNoAnswer, "does not answer", "check whether the server of its PersistentVolume can be reached")
 	case config.VolumeFailed:
@@ -105,10 +105,10 @@ func (in Input) rolledOut() (metav1.Condition, bool) {
 	}
 	w := in.Workload.Rollout
 	if w.Pending != nil {
-		return no(string(w.Pending.Reason), fmt.Sprintf("A change of %s waits. %s", strings.Join(w.Pending.Changes, ", "), in.whyPending()))
+		return no(string(w.Pending.Reason), fmt.Sprintf("A change to %s waits. %s", strings.Join(w.Pending.Changes, ", "), in.whyPending()))
 	}
 	if len(w.Changes) > 0 {
-		message := fmt.Sprintf("The pods are being replaced for a change of %s", strings.Join(w.Changes, ", "))
+		message := fmt.Sprintf("The pods are being replaced because of a change to %s", strings.Join(w.Changes, ", "))
 		if w.Recreate {
 			message += "; the old one ends before the new one starts, because only one node can mount a volume"
 		}
@@ -127,12 +127,12 @@ func (in Input) rolledOut() (metav1.Condition, bool) {
 	case workload.Held:
 	}
 	if old := in.Listener.Status.PendingRestart; old != nil {
-		return no(v1alpha1.ReasonRolloutBlocked, fmt.Sprintf("A change of %s waits until the listener's other conditions are true", strings.Join(old.Changes, ", ")))
+		return no(v1alpha1.ReasonRolloutBlocked, fmt.Sprintf("A change to %s waits until the listener's other conditions are true", strings.Join(old.Changes, ", ")))
 	}
 	return metav1.Condition{}, false
 }
 
-// whyPending returns why a change of the pods waits, and what to do.
+// whyPending returns why a change to the pods waits, and what to do.
 func (in Input) whyPending() string {
 	w := in.Workload.Rollout
 	switch w.Pending.Reason {

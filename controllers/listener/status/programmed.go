@@ -131,7 +131,7 @@ const LateAfter = 15 * time.Second
 func (in Input) latePod() string {
 	for _, name := range in.Acks.Behind {
 		if since := in.Acks.Late[name]; !since.IsZero() && in.Now.Sub(since) >= LateAfter {
-			return fmt.Sprintf("; pod %s has not since %s. Its kubelet may not refresh its volumes: kubectl -n %s describe pod %s, or delete it",
+			return fmt.Sprintf("; pod %s has not since %s. Its kubelet may not be refreshing its volumes: kubectl -n %s describe pod %s, or delete it",
 				name, since.UTC().Format(time.RFC3339), in.Listener.Namespace, name)
 		}
 	}
@@ -161,7 +161,7 @@ func (in Input) objectsApplied() (metav1.Condition, bool) {
 		return no(v1alpha1.ReasonApplyPending, fmt.Sprintf("Objects of the listener cannot be applied: %v. The operator retries", w.Err))
 	}
 	if len(w.Drift) > 0 {
-		return no(v1alpha1.ReasonDrifted, "Fields differ from what the operator applied:  "+strings.Join(w.Drift, ", ")+
+		return no(v1alpha1.ReasonDrifted, "Fields differ from what the operator applied: "+strings.Join(w.Drift, ", ")+
 			". Remove them, or delete the object to have it created again")
 	}
 	message := "All objects match the listener's spec"

@@ -77,7 +77,7 @@ func TestSentences(t *testing.T) {
 		{func(*Input) {}, "Programmed", "True Programmed: All 2 ready pods have loaded the configuration"},
 		{func(*Input) {}, "ObjectsApplied", "True ObjectsApplied: All objects match the listener's spec"},
 		{func(*Input) {}, "RolledOut", "True RolledOut: All pods run the current template"},
-		{func(*Input) {}, "VolumesWritable", "True VolumesWritable: All volumes that logins may write to can be written"},
+		{func(*Input) {}, "VolumesWritable", "True VolumesWritable: All volumes that logins may write to are writable"},
 		{func(*Input) {}, "Ready", "True Ready: Clients can log in"},
 
 		{ended, "Accepted", "True CryptoPolicyExpired: cryptoPolicy Legacy2026 ended at 2026-11-28T11:00:00Z, and Modern2026 is offered instead; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime"},
@@ -115,7 +115,7 @@ func TestSentences(t *testing.T) {
 			in.Acks.Acknowledged, in.Acks.Behind = 0, []string{"a", "b", "c"}
 			late := noon.Add(-time.Minute).In(time.FixedZone("CET", 3600))
 			in.Acks.Late = map[string]time.Time{"a": noon.Add(-time.Second), "c": late}
-		}, "Programmed", "False ConfigPending: 0 of 2 ready pods have loaded the configuration; pod c has not since 2026-11-28T11:59:00Z. Its kubelet may not refresh its volumes: kubectl -n ns describe pod c, or delete it"},
+		}, "Programmed", "False ConfigPending: 0 of 2 ready pods have loaded the configuration; pod c has not since 2026-11-28T11:59:00Z. Its kubelet may not be refreshing its volumes: kubectl -n ns describe pod c, or delete it"},
 		{func(in *Input) { in.Workload.Service, in.Workload.Err = nil, errors.New("503") }, "Programmed", "False AddressNotAssigned: The Service cannot be read"},
 		{func(in *Input) { in.Workload.Service = nil }, "Programmed", "False AddressNotAssigned: The Service does not exist yet"},
 		{func(in *Input) { in.Workload.Service.Spec.Type = corev1.ServiceTypeLoadBalancer }, "Programmed", "False AddressNotAssigned: The load balancer has not assigned an address yet"},
@@ -137,19 +137,19 @@ func TestSentences(t *testing.T) {
 		{func(in *Input) { in.Workload.Rollout = workload.Rollout{State: workload.Held} }, "RolledOut", ""},
 		{func(in *Input) {
 			in.Workload.Rollout = workload.Rollout{State: workload.Rolling, Changes: []string{"image", "maxUsers"}}
-		}, "RolledOut", "False RollingOut: The pods are being replaced for a change of image, maxUsers"},
+		}, "RolledOut", "False RollingOut: The pods are being replaced because of a change to image, maxUsers"},
 		{func(in *Input) {
 			in.Workload.Rollout = workload.Rollout{State: workload.Rolling, Changes: []string{"image"}, Recreate: true}
-		}, "RolledOut", "False RollingOut: The pods are being replaced for a change of image; the old one ends before the new one starts, because only one node can mount a volume"},
-		{pendingFor("RolloutPaused", "x"), "RolledOut", "False RolloutPaused: A change of image, maxUsers waits. infrastructure.rollout is Paused; set it to Automatic to replace the pods"},
-		{pendingFor("RolloutQueued", "x"), "RolledOut", "False RolloutQueued: A change of image, maxUsers waits. It begins automatically: 2 of at most 2 concurrent rollouts are running"},
-		{pendingFor("RolloutBlocked", "claim c does not exist"), "RolledOut", "False RolloutBlocked: A change of image, maxUsers waits. claim c does not exist"},
-		{pendingFor("RolloutBlocked", ""), "RolledOut", "False RolloutBlocked: A change of image, maxUsers waits. The listener's other conditions must be true first"},
+		}, "RolledOut", "False RollingOut: The pods are being replaced because of a change to image; the old one ends before the new one starts, because only one node can mount a volume"},
+		{pendingFor("RolloutPaused", "x"), "RolledOut", "False RolloutPaused: A change to image, maxUsers waits. infrastructure.rollout is Paused; set it to Automatic to replace the pods"},
+		{pendingFor("RolloutQueued", "x"), "RolledOut", "False RolloutQueued: A change to image, maxUsers waits. It begins automatically: 2 of at most 2 concurrent rollouts are running"},
+		{pendingFor("RolloutBlocked", "claim c does not exist"), "RolledOut", "False RolloutBlocked: A change to image, maxUsers waits. claim c does not exist"},
+		{pendingFor("RolloutBlocked", ""), "RolledOut", "False RolloutBlocked: A change to image, maxUsers waits. The listener's other conditions must be true first"},
 
 		{withVolume(config.VolumeReadOnly), "VolumesWritable", `False VolumeReadOnly: Volume "data" is read-only in pod a; check its PersistentVolume's mount options, and the node's log for file system errors`},
-		{withVolume(config.VolumeFull), "VolumesWritable", `False VolumeFull: Volume "data" is full in pod a; remove files, raise the claim's size, or its quota`},
-		{withVolume(config.VolumePermissionDenied), "VolumesWritable", `False VolumePermissionDenied: Volume "data" is not writable by UID 1000 and group 65532: permission denied in pod a; give group 65532 the right to write on the volume's directory`},
-		{withVolume(config.VolumeNotMounted), "VolumesWritable", `False VolumeNotMounted: Volume "data" is not mounted in pod a; a restart of the pod mounts it, see the condition RolledOut`},
+		{withVolume(config.VolumeFull), "VolumesWritable", `False VolumeFull: Volume "data" is full in pod a; remove files, or raise the claim's size or its quota`},
+		{withVolume(config.VolumePermissionDenied), "VolumesWritable", `False VolumePermissionDenied: Volume "data" is not writable by UID 1000 and group 65532: permission denied in pod a; give group 65532 write permission on the volume's directory`},
+		{withVolume(config.VolumeNotMounted), "VolumesWritable", `False VolumeNotMounted: Volume "data" is not mounted in pod a; a restart of the pod mounts it; see the condition RolledOut`},
 		{withVolume(config.VolumeSilent), "VolumesWritable", `False VolumeNoAnswer: Volume "data" does not answer in pod a; check whether the server of its PersistentVolume can be reached`},
 		{withVolume(config.VolumeFailed), "VolumesWritable", `False VolumeFailed: Volume "data" cannot be written in pod a; the pod's log says why`},
 		{withVolume("of a later version"), "VolumesWritable", `False VolumeFailed: Volume "data" cannot be written in pod a; the pod's log says why`},
@@ -160,7 +160,7 @@ func TestSentences(t *testing.T) {
 			}
 			in.Listener.Spec.Volumes = []v1alpha1.ListenerVolume{{Name: "well"}, {Name: "data"}, {Name: "more"}}
 			in.Acks.Volumes = []ack.Volume{of("a", "gone", config.VolumeFull), of("a", "more", config.VolumeFailed), of("a", "well", ""), of("a", "data", ""), of("b", "data", config.VolumeFull)}
-		}, "VolumesWritable", `False VolumeFull: Volume "data" is full in pod b; remove files, raise the claim's size, or its quota`},
+		}, "VolumesWritable", `False VolumeFull: Volume "data" is full in pod b; remove files, or raise the claim's size or its quota`},
 
 		{func(in *Input) { in.Acks = &ack.Result{Digest: "d"} }, "Ready", "False PodsUnavailable: No pod is ready; kubectl -n ns describe pods -l sftp-operator.io/listener=partners says why"},
 		{func(in *Input) {
@@ -434,15 +434,15 @@ func TestExplain(t *testing.T) {
 			in.Acks.Acknowledged, in.Acks.Behind, in.Acks.Late = 1, []string{"b"}, map[string]time.Time{"b": in.Now.Add(-LateAfter)}
 			in.Workload.Rollout.State = ""
 		}, "Not every ready pod has loaded the configuration; pod b has not since 2026-11-28T11:59:45Z. " +
-			"Its kubelet may not refresh its volumes: kubectl -n ns describe pod b, or delete it", ""},
+			"Its kubelet may not be refreshing its volumes: kubectl -n ns describe pod b, or delete it", ""},
 		"no pod": {func(in *Input) { in.Acks.Ready, in.Workload.Rollout.State = 0, "" }, "No pod is ready to load the configuration", ""},
 		"not written": {
 			func(in *Input) { in.Access.Delivered.Err, in.Workload.Rollout.State = errors.New("timeout 17"), "" },
-			"The configuration could not be written, which is retried; the listener's condition Programmed says why", "",
+			"The configuration could not be written, and the operator retries; the listener's condition Programmed says why", "",
 		},
 		"not compiled now": {
 			func(in *Input) { in.Access.Err, in.Workload.Rollout.State = errors.New("defect 17"), "" },
-			"The configuration could not be written, which is retried; the listener's condition Programmed says why", "",
+			"The configuration could not be written, and the operator retries; the listener's condition Programmed says why", "",
 		},
 		"not known now": {func(in *Input) {
 			before("RolledOut", "RollingOut", "since yesterday")(in)

@@ -225,7 +225,7 @@ func TestConditions(t *testing.T) {
 				in.Workload.Rollout = workload.Rollout{State: workload.Held, Busy: 2, Pending: &workload.Pending{Reason: "RolloutQueued", Changes: []string{"image"}, Since: noon}}
 			},
 			map[string]string{"RolledOut": "False/RolloutQueued"},
-			"A change of image waits. It begins automatically: 2 of at most 2 concurrent rollouts are running",
+			"A change to image waits. It begins automatically: 2 of at most 2 concurrent rollouts are running",
 		},
 		"a rollout is paused": {
 			func(in *Input) {
@@ -239,7 +239,7 @@ func TestConditions(t *testing.T) {
 				in.Workload.Rollout = workload.Rollout{State: workload.Rolling, Changes: []string{"image"}, Recreate: true}
 			},
 			map[string]string{"RolledOut": "False/RollingOut"},
-			"for a change of image; the old one ends before the new one starts",
+			"because of a change to image; the old one ends before the new one starts",
 		},
 		"pods do not become ready": {
 			func(in *Input) { in.Workload.Rollout = workload.Rollout{State: workload.Stuck} },

@@ -79,7 +79,7 @@ func liveClaim(found volumes.Result, volume string) *corev1.PersistentVolumeClai
 func (r *run) held() string {
 	switch {
 	case r.in.Refusal != "":
-		return "the platform does not allow the spec, see the condition Accepted"
+		return "the platform does not allow the spec (see the condition Accepted)"
 	case r.in.Volumes.Err != nil:
 		return "the claims of its volumes cannot be read"
 	case len(r.in.Volumes.Problems) > 0:

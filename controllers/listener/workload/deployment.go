@@ -106,7 +106,7 @@ func (r *run) mustWait(ctx context.Context, live *appsv1.Deployment, change roll
 		return v1alpha1.ReasonRolloutPaused, nil
 	}
 	if change.Cause != rollout.Operator {
-		return "", nil // a change of the spec is wanted now
+		return "", nil // a change to the spec is wanted now
 	}
 	place := rollout.Place{Name: client.ObjectKeyFromObject(r.in.Listener), Since: r.waitsSince()}
 	ok, busy, err := r.Admission.admit(ctx, place, live.Generation, r.in.Image, r.Now())

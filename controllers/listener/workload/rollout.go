@@ -45,7 +45,7 @@ type Rollout struct {
 	PodsRefused string
 }
 
-// Pending is a waiting change of the pods.
+// Pending is a waiting change to the pods.
 type Pending struct {
 	Reason  v1alpha1.PendingRestartReason
 	Changes []string

@@ -105,7 +105,8 @@ type Result struct {
 const queueRetry = 30 * time.Second
 
 // knownHostsInterval is the time between checks of a ConfigMap that should not have
-// changed. The operator has no right to watch ConfigMaps, which are usually not its own.
+// changed. The operator has no permission to watch ConfigMaps, which are usually not its
+// own.
 const knownHostsInterval = 10 * time.Minute
 
 // run is one Apply.

@@ -69,7 +69,7 @@ func (e *explainer) delivery() {
 	listenerReady := e.Listener == nil || serves(e.Listener)
 	switch {
 	case e.User.Status.ObservedGeneration < e.User.Generation:
-		e.add(name, Unknown, "the operator has not seen the latest change of the user: its pods may still use the previous configuration")
+		e.add(name, Unknown, "the operator has not seen the latest change to the user: its pods may still use the previous configuration")
 	case isTrue(e.User, v1alpha1.ConditionReady) && listenerReady:
 		e.add(name, OK, "every ready pod of the listener has loaded the user")
 	case !listenerReady:
