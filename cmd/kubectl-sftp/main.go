@@ -18,7 +18,7 @@ import (
 var version = "devel"
 
 func main() {
-	klog.SetLogger(logr.Discard()) // the errors have what the libraries would log about a forwarded port
+	klog.SetLogger(logr.Discard()) // the errors contain what the libraries would log about a forwarded port
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := command.Run(ctx, command.Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, version, os.Args[1:])
 	stop()

@@ -24,10 +24,10 @@ const renderUsage = `usage: manager render -f FILE-OR-DIRECTORY [-f ...] [-o DIR
 Checks manifests as the cluster would, and writes the daemon's configuration.
 
 Reads SFTPListeners, SFTPUsers and SFTPKeys, and the Secrets and Namespaces that they
-refer to. Prints what conditions would say, and exits with 1 if there is anything. With
+refer to. Prints what conditions would report, and exits with 1 if there is anything. With
 -o it writes the configuration directory for "sftpd serve -config"; with several
 listeners, each into <namespace>/<name> below it. The folder relay in it is for "sftpd relay
--config", if the listener has events; -pods says where that finds the daemon. Host keys that the operator would
+-config", if the listener has events; -pods is where the relay finds the daemon. Host keys that the operator would
 generate are made on the first run and kept in the directory.
 
 `

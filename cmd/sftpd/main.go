@@ -17,7 +17,7 @@ const usage = `sftpd serves SFTP to the users of a configuration directory.
 Usage:
   sftpd serve [flags]    serve until SIGTERM
   sftpd probe [flags]    log in somewhere, write a file, read it back and remove it
-  sftpd purge [flags]    count or remove what a deleted user has left on volumes
+  sftpd purge [flags]    count or remove the files that a deleted user has left on volumes
   sftpd receive [flags]  print the events that a relay delivers, to try them out
   sftpd relay [flags]    deliver the events of a listener's pods until SIGTERM
   sftpd retention [flags]  list the files that would be deleted, without deleting them

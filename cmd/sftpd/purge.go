@@ -73,7 +73,7 @@ func runPurge(args []string, stdout, stderr io.Writer) int {
 	return code
 }
 
-// purge does so on a volume, name=path.
+// purge counts or removes the directory on a volume, name=path.
 func (o purging) purge(volume string) purged {
 	name, path, _ := strings.Cut(volume, "=")
 	do := purge.Count

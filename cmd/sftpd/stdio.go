@@ -159,7 +159,7 @@ func (f *stdioFlags) startDirectory() (string, error) {
 	}
 	u, err := user.Current()
 	if err != nil {
-		return "", fmt.Errorf("who is %%u: %w", err)
+		return "", fmt.Errorf("look up the user for %%u: %w", err)
 	}
 	return vfs.Clean(strings.NewReplacer("%%", "%", "%d", u.HomeDir, "%u", u.Username).Replace(f.start)), nil
 }

@@ -1,4 +1,4 @@
-// Package cluster gives the plug-in access to a cluster, with the caller's kubeconfig and only the caller's rights.
+// Package cluster gives the plug-in access to a cluster, with the caller's kubeconfig and only the caller's permissions.
 package cluster
 
 import (
@@ -26,7 +26,7 @@ type Flags struct {
 	overrides clientcmd.ConfigOverrides
 }
 
-// AddTo adds --kubeconfig, --context, --namespace and the others of kubectl that choose a server and an identity.
+// AddTo adds --kubeconfig, --context, --namespace and kubectl's other flags that choose a server and an identity.
 func (f *Flags) AddTo(flags *pflag.FlagSet) {
 	f.rules = clientcmd.NewDefaultClientConfigLoadingRules()
 	flags.StringVar(&f.rules.ExplicitPath, clientcmd.RecommendedConfigPathFlag, "", "path to the kubeconfig file")

@@ -36,7 +36,7 @@ func (c *Cluster) RunJob(ctx context.Context, job *batchv1.Job) (log string, err
 		case <-time.After(jobPoll):
 		}
 		if err := c.Get(ctx, name, job); err != nil && ctx.Err() == nil {
-			return "", fmt.Errorf("look at Job %s: %w", name, err)
+			return "", fmt.Errorf("get Job %s: %w", name, err)
 		}
 		for _, cond := range job.Status.Conditions {
 			if cond.Status != corev1.ConditionTrue || cond.Type != batchv1.JobComplete && cond.Type != batchv1.JobFailed {
@@ -44,7 +44,7 @@ func (c *Cluster) RunJob(ctx context.Context, job *batchv1.Job) (log string, err
 			}
 			log, err := c.jobLog(ctx, job)
 			if cond.Type == batchv1.JobFailed {
-				err = errors.Join(err, fmt.Errorf("the Job %s failed: %s", name, cond.Message))
+				err = errors.Join(err, fmt.Errorf("Job %s failed: %s", name, cond.Message))
 			}
 			return log, errors.Join(err, client.IgnoreNotFound(c.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground))))
 		}

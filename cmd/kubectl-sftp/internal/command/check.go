@@ -64,7 +64,7 @@ func (p *plugin) check() *cobra.Command {
 only logs in: it writes nothing that it cannot remove. The server must have one of the host keys in the listener's status, or
 in --known-hosts.
 
-For a user that needs several factors, give all of them; -i can be repeated. The check uses up the code of an
+For a user that needs several factors, give all of them; -i can be repeated. The check uses up the code from an
 authenticator app.
 
 A forwarded connection comes from inside the pod: allowedCIDRs and from= see its loopback address, and there is no PROXY
@@ -109,7 +109,7 @@ Exit codes:
 	flags.BoolVar(&o.fromStdin, "password-stdin", false, "read the password from standard input; a trailing newline is ignored")
 	flags.StringVar(&o.code, "code", "", "`code` that the user's authenticator app shows")
 	flags.BoolVar(&o.codeFromSecret, "code-from-secret", false, "compute the code from the Secret that the user refers to")
-	_ = c.RegisterFlagCompletionFunc("code", cobra.NoFileCompletions) // the flag is there
+	_ = c.RegisterFlagCompletionFunc("code", cobra.NoFileCompletions) // the flag exists
 	flags.StringVar(&o.directory, "directory", "", "directory to write the file into (default where the login starts)")
 	flags.DurationVar(&o.timeout, "timeout", time.Minute, "time limit for the whole check")
 	o.where.addTo(c)

@@ -49,7 +49,7 @@ trusting only the host keys in the status of the listener. Arguments after -- go
 func (p *plugin) openSSH(ctx context.Context, k *cluster.Cluster, name, key string, w where, more []string) error {
 	program, err := exec.LookPath("sftp")
 	if err != nil {
-		return fmt.Errorf("OpenSSH's sftp is needed: %w", err)
+		return fmt.Errorf("OpenSSH's sftp is required: %w", err)
 	}
 	dir, err := os.MkdirTemp("", "kubectl-sftp-")
 	if err != nil {

@@ -41,7 +41,7 @@ func (w *where) addTo(c *cobra.Command) {
 		"connect to this `host:port` instead of forwarding a port to a pod of the listener; without a port, for example for a node's address, to the listener's node port or Service port")
 	c.Flags().StringVar(&w.knownHosts, "known-hosts", "",
 		"trust this known_hosts `file` instead of the listener's status, and connect to --address or the address in the user's status: for callers who may not read the listener, if the user's status has no knownHosts")
-	_ = c.RegisterFlagCompletionFunc("address", cobra.NoFileCompletions) // the flag is there
+	_ = c.RegisterFlagCompletionFunc("address", cobra.NoFileCompletions) // the flag exists
 }
 
 // endpointOf finds a user's endpoint, forwards a port to it unless there is an address, and writes the known_hosts file
@@ -55,7 +55,7 @@ func (p *plugin) endpointOf(ctx context.Context, k *cluster.Cluster, name string
 	if w.knownHosts != "" {
 		e.login, e.address = e.user.Status.Username, cmp.Or(withPort(w.address, portOf(e.user.Status.Address)), e.user.Status.Address)
 		if e.login == "" || e.address == "" {
-			return e, fmt.Errorf("the status of SFTPUser %s/%s has no login name and address yet", e.user.Namespace, e.user.Name)
+			return e, fmt.Errorf("the status of SFTPUser %s/%s has no login name or address yet", e.user.Namespace, e.user.Name)
 		}
 		return e, nil
 	}
@@ -102,7 +102,7 @@ func portOf(address string) string {
 }
 
 // forwardable returns why a forwarded connection, which comes from the pod's loopback address, would be refused. The networks
-// of keys are not checked, because another key may have none.
+// of keys are not checked, because a different key may have none.
 func forwardable(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) error {
 	if l.Spec.ProxyProtocol.Mode == v1alpha1.ProxyProtocolRequired {
 		return fmt.Errorf("SFTPListener %s/%s accepts connections only from its proxies, with a PROXY header, which a forwarded port does not send; "+
@@ -122,7 +122,7 @@ func forwardable(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) error {
 }
 
 // byStatus returns the endpoint according to the user's own status, for callers that may not read the listener. The host keys
-// are those for the listener's address; they are also trusted at another one.
+// are those for the listener's address; they are also trusted at a different one.
 func (e endpoint) byStatus(file string) (endpoint, error) {
 	s := &e.user.Status
 	e.listener, e.login, e.address, e.knownHosts = nil, s.Username, cmp.Or(withPort(e.address, portOf(s.Address)), s.Address), file
@@ -143,7 +143,7 @@ func (p *plugin) forward(ctx context.Context, k *cluster.Cluster, l *v1alpha1.SF
 			return address, nil
 		}
 	}
-	if apierrors.IsForbidden(err) || strings.Contains(err.Error(), "forbidden") { // a refused upgrade only has a text
+	if apierrors.IsForbidden(err) || strings.Contains(err.Error(), "forbidden") { // a refused upgrade has only a text
 		err = fmt.Errorf("%w\nIf you may not forward ports to the listener's pods, give --address; kubectl sftp status shows addresses", err)
 	}
 	return "", &exitError{exitConnect, err}

@@ -25,7 +25,7 @@ type eventsOptions struct {
 	timeout time.Duration
 }
 
-// deadLetter is one as it is printed for programs.
+// deadLetter is a dead letter as printed for programs.
 type deadLetter struct {
 	Sink   string    `json:"sink"`
 	Pod    string    `json:"pod"`
@@ -46,7 +46,7 @@ func (p *plugin) events() *cobra.Command {
 		Use:   "events",
 		Short: "Show, resend or drop events that could not be delivered",
 		Long: `Shows the dead letters of a listener: events that a receiver refused, or did not accept in time. They are in the pods of the
-listener, which are reached through forwarded ports. You need the right to get the Secret LISTENER-sftp-relay, which has the
+listener, which are reached through forwarded ports. You need permission to get the Secret LISTENER-sftp-relay, which has the
 key for that, to list pods, and to create pods/portforward.`,
 	}
 	c.AddCommand(

@@ -38,7 +38,7 @@ The path of a file in the directory determines its user: USER, USER.pub, USER.ke
 USER/.ssh/authorized_keys, USER/.ssh/keys/*, USER/keys/*.
 
 Exits with 0 if everything was imported, and with 3 if something was rejected.`,
-		Example: `  # What would come out of it
+		Example: `  # See what would be imported
   kubectl sftp import --listener partners --users-conf users.conf --authorized-keys keys/ >/dev/null
 
   # Do it
@@ -67,7 +67,7 @@ Exits with 0 if everything was imported, and with 3 if something was rejected.`,
 	flags.StringVar(&o.report, "report", "", "write the report to this new file, as JSON, instead of standard error")
 	_ = c.RegisterFlagCompletionFunc("listener", func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		return p.names(kindListener)(c, nil, begun)
-	}) // the flag is there
+	}) // the flag exists
 	return c
 }
 

@@ -25,17 +25,17 @@ func (p *plugin) keys() *cobra.Command {
 		Use:   "keys [USER]",
 		Short: "List the public keys that may log in, with their user, origin, strength and expiration",
 		Long: `Lists the public keys of a user, or of all users of the namespace: owner, listener, fingerprint, type, size,
-source, expiration, and the day of the last login with it.
+source, expiration, and the day of the last login.
 
 States: those of status.keys (kubectl explain sftpuser.status.keys.state), and Pending (the operator has not seen the key),
 Invalid (unusable; -o wide shows why), Suspended and UserExpired (its user is suspended or has expired).`,
-		Example: `  # All keys of the cluster, with comments and remarks
+		Example: `  # All keys in the cluster, with comments and remarks
   kubectl sftp keys -A -o wide
 
-  # Keys that end within 30 days, or have ended
+  # Keys that expire within 30 days, or have expired
   kubectl sftp keys -A --expiring 30d
 
-  # Keys that nobody has used for 90 days
+  # Keys that have not been used for 90 days
   kubectl sftp keys -A --unused 90d
 
   # Keys that more than one user has

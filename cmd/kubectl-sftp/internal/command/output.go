@@ -15,7 +15,7 @@ import (
 // outputFlag adds -o with the formats that a command has.
 func (p *plugin) outputFlag(c *cobra.Command, formats ...string) {
 	c.Flags().StringVarP(&p.output, "output", "o", "", "output format: "+strings.Join(formats, ", "))
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	run := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if p.output != "" && !slices.Contains(formats, p.output) {

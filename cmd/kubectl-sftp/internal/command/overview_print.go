@@ -100,7 +100,7 @@ func (k hostKey) lines(users int32) []string {
 		say("%s; %d of %d users have learned it", k.State, k.ProvedUsers, users)
 	}
 	if t := k.NextStateTime; t != nil {
-		what := "Active from %s on"
+		what := "Active from %s"
 		if k.State == string(v1alpha1.HostKeyRetiring) {
 			what = "removed at %s"
 		}

@@ -184,8 +184,8 @@ type secretEntry struct {
 	secretType             corev1.SecretType
 }
 
-// writeEntry creates the Secret or, if the user already referred to it, changes only that entry. It reads nothing, so the right
-// to patch is enough.
+// writeEntry creates the Secret or, if the user already referred to it, changes only that entry. It reads nothing, so
+// permission to patch is enough.
 func writeEntry(ctx context.Context, k *cluster.Cluster, e secretEntry, value string, mayChange bool) (created bool, err error) {
 	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Secret}}
 	data := map[string][]byte{e.Key: []byte(value)}

@@ -48,12 +48,12 @@ func (p *plugin) purge() *cobra.Command {
 		Long: `Removes the directory of a user that has been deleted, NAMESPACE/USER, from the volumes of its listener. Nothing else
 removes it. Without --yes, counts what is there and removes nothing.
 
-The user's receipts are counted, too. They are evidence of what was uploaded, so they are kept unless --receipts is given; the
+The user's receipts are also counted. They are evidence of what was uploaded, so they are kept unless --receipts is given; the
 listener removes them itself 90 days after the upload.
 
-It refuses to while the SFTPUser exists, or while another one has a directory in it, so it needs to list the SFTPUsers of
-all namespaces. The work is done by a Job in the listener's namespace, with the image, the volumes and the rights of the
-listener's pods; you need the right to create and delete Jobs there, and to read pods and their logs.`,
+It refuses to run while the SFTPUser exists, or while another one has a directory in it, so it needs to list the SFTPUsers of
+all namespaces. The work is done by a Job in the listener's namespace, with the image, the volumes and the permissions of the
+listener's pods; you need permission to create and delete Jobs there, and to read pods and their logs.`,
 		Example: `  # What is there
   kubectl sftp purge acme --listener partners
 
@@ -66,7 +66,7 @@ listener's pods; you need the right to create and delete Jobs there, and to read
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.listener == "" {
-				return usageError("--listener must be given, because a deleted user no longer says which one it had")
+				return usageError("--listener must be given, because a deleted user no longer names its listener")
 			}
 			k, err := p.flags.Connect()
 			if err != nil {
@@ -85,7 +85,7 @@ listener's pods; you need the right to create and delete Jobs there, and to read
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait; the Job keeps running after that")
 	_ = c.RegisterFlagCompletionFunc("listener", func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		return p.names(kindListener)(c, nil, begun)
-	}) // the flag is there
+	}) // the flag exists
 	p.outputFlag(c, "json", "yaml")
 	return c
 }

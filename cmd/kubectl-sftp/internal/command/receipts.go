@@ -46,24 +46,24 @@ func (p *plugin) receiptsVerify() *cobra.Command {
 		Long: `Verifies receipts: files ID.json with ID.json.sig next to them, as in /.receipts, or lines of JSON with envelopes (DSSE) or
 events that have one. All files with such names below a directory are read.
 
-Each must be signed by a key that was allowed to when the file was published, and must name the receipt before it in its chain.
-Receipts that are gone from the beginning of a chain are not missed, because servers remove old ones. Nothing in a chain shows whether
+Each must be signed by a key that was allowed to sign when the file was published, and must name the previous receipt in its chain.
+Receipts that are gone from the beginning of a chain are not reported, because servers remove old ones. Nothing in a chain shows whether
 there were more after its last one: the audit log and the events do.
 
 With --files, the latest receipt for each path is compared with the file there: its size and SHA-256.
 
 Exit codes:
-  0  everything is right
+  0  everything is valid
   1  something cannot be read
   2  wrong command line
-  3  a receipt is not readable, was changed, or was signed by a key that may not
+  3  a receipt is not readable, was changed, or was signed by a key that may not sign
   4  a receipt is missing from its chain, or was exchanged
-  5  a file is not there, or not what was uploaded`,
+  5  a file is missing, or is not what was uploaded`,
 		Example: `  # As a partner, with the keys that the other side has published
   sftp partner@sftp.example.com:/.receipts/* receipts/
   kubectl sftp receipts verify --allowed-signers allowed_signers receipts/
 
-  # With what was uploaded
+  # With the uploaded files
   kubectl sftp receipts verify --listener partners --files outbox/ receipts/`,
 		Args: exactly(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -87,7 +87,7 @@ Exit codes:
 	c.Flags().StringVar(&o.allowedSigners, "allowed-signers", "", "file with the keys that may sign, see ssh-keygen(1)")
 	c.Flags().StringVar(&o.listener, "listener", "", "SFTPListener whose keys may sign, from its ConfigMap in the cluster")
 	c.Flags().StringVar(&o.files, "files", "", "directory with the uploaded files")
-	_ = c.RegisterFlagCompletionFunc("listener", p.names(kindListener)) // the flag is there
+	_ = c.RegisterFlagCompletionFunc("listener", p.names(kindListener)) // the flag exists
 	p.outputFlag(c, "json", "yaml")
 	return c
 }
@@ -172,7 +172,7 @@ func (p *plugin) printReport(r *receipts.Report) error {
 		}
 		fmt.Fprintf(p.Out, "%s: %s: %s\n", problem.Kind, at, printable(problem.Detail))
 	}
-	fmt.Fprintf(p.Out, "%d receipts with the right signature", r.Receipts)
+	fmt.Fprintf(p.Out, "%d receipts with a valid signature", r.Receipts)
 	if r.Files > 0 {
 		fmt.Fprintf(p.Out, ", %d files as they were uploaded", r.Files)
 	}

@@ -49,7 +49,7 @@ func TestReceiptsVerify(t *testing.T) {
 			t.Errorf("%q: exit code %d, want %d with %q:\n%s%s", args, r.code, code, say, r.out, r.err)
 		}
 	}
-	expect(0, "3 receipts with the right signature, 0 problems", "--allowed-signers", right, dir)
+	expect(0, "3 receipts with a valid signature, 0 problems", "--allowed-signers", right, dir)
 	expect(exitUsage, "one of --allowed-signers and --listener", dir)
 	expect(exitFailed, "no such file", "--allowed-signers", right, filepath.Join(dir, "none"))
 	expect(exitFailed, "there are no receipts", "--allowed-signers", right, t.TempDir())

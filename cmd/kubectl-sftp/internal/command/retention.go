@@ -35,7 +35,7 @@ func (p *plugin) retention() *cobra.Command {
 deleted.
 
 With --list, shows the files that are due now, at most --limit per rule. A Job in the listener's namespace looks for them, with the
-image and the configuration of the listener's pods, and deletes nothing; you need the right to create and delete Jobs there, and to
+image and the configuration of the listener's pods, and deletes nothing; you need permission to create and delete Jobs there, and to
 read Deployments, pods and their logs.`,
 		Example: `  # The last runs
   kubectl sftp retention partners

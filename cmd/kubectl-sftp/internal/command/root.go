@@ -1,5 +1,5 @@
-// Package command has the subcommands of `kubectl sftp`. Each reads what it needs through the caller's own rights,
-// decides with packages that do not access a cluster, and prints.
+// Package command has the subcommands of `kubectl sftp`. Each reads what it needs with the caller's own
+// permissions, decides with packages that do not access a cluster, and prints.
 package command
 
 import (
@@ -81,7 +81,7 @@ func newRoot(t Terminal, version string) *cobra.Command {
 		Short: "SFTP endpoints and logins: show and check them, hand out keys and passwords",
 		Long: `Shows, checks and explains SFTPListeners and SFTPUsers, and hands out their keys and passwords.
 
-Everything is done with your own rights in the cluster. What you may not read is left out, with a note.`,
+Everything is done with your own permissions in the cluster. Anything that you may not read is left out, with a note.`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -94,7 +94,7 @@ Everything is done with your own rights in the cluster. What you may not read is
 		return &exitError{exitUsage, fmt.Errorf("%w\nSee '%s --help'", err, c.CommandPath())}
 	})
 	p.flags.AddTo(root.PersistentFlags())
-	_ = root.RegisterFlagCompletionFunc("namespace", cobra.NoFileCompletions) // the flag is there
+	_ = root.RegisterFlagCompletionFunc("namespace", cobra.NoFileCompletions) // the flag exists
 	for _, c := range []*cobra.Command{
 		p.knownHosts(), p.status(), p.keys(), p.keygen(), p.passwd(), p.totp(), p.connect(), p.check(), p.why(), p.importCommand(), p.purge(),
 		p.events(), p.retention(), p.receipts(),

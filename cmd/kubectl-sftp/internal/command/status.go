@@ -22,7 +22,7 @@ func (p *plugin) status() *cobra.Command {
 Without a name, shows all listeners and users of the namespace.
 
 Exits with 1 if something that is shown does not work.`,
-		Example: `  # All of the namespace
+		Example: `  # Everything in the namespace
   kubectl sftp status
 
   # One listener with its users, or one user

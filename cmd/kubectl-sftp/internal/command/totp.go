@@ -49,13 +49,13 @@ for a code from the app. Then it writes the secret to a new Secret USER-totp, or
 spec.authentication.totpSecretRef. From then on each login needs a code after the key or password.
 
 If a user has spec.authentication.methods, they must include TOTP: --require adds it to each one.
-With --rotate, a new secret replaces an existing one; sessions that were opened with a code of the old one end.
+With --rotate, a new secret replaces an existing one; sessions that were opened with a code from the old one end.
 
 Anyone who sees the QR code can generate codes. It is shown only once.`,
 		Example: `  # The partner scans the code, and reads out what the app shows
   kubectl sftp totp acme
 
-  # Without the partner: hand over the URI by a way that you trust
+  # Without the partner: hand over the URI over a channel that you trust
   kubectl sftp totp acme --no-confirm -o json`,
 		Args:              exactly(cobra.ExactArgs(1)),
 		ValidArgsFunction: p.names(kindUser),
@@ -76,7 +76,7 @@ Anyone who sees the QR code can generate codes. It is shown only once.`,
 	flags.BoolVar(&o.noQR, "no-qr", false, "print only the otpauth URI")
 	flags.BoolVar(&o.noConfirm, "no-confirm", false, "do not ask for a code before anything is changed")
 	flags.StringVar(&o.issuer, "issuer", "", "`name` that the app shows for the endpoint (default the listener's)")
-	_ = c.RegisterFlagCompletionFunc("issuer", cobra.NoFileCompletions) // the flag is there
+	_ = c.RegisterFlagCompletionFunc("issuer", cobra.NoFileCompletions) // the flag exists
 	p.outputFlag(c, "json", "yaml")
 	return c
 }
@@ -102,7 +102,7 @@ func (p *plugin) enroll(ctx context.Context, k *cluster.Cluster, name string, o 
 	asks := slices.ContainsFunc(auth.Methods, asksCode)
 	switch {
 	case ref != nil && !o.rotate:
-		return fmt.Errorf("SFTPUser %s/%s has a secret, in Secret %s; --rotate replaces it, and apps with the old one stop working", u.Namespace, u.Name, ref.Name)
+		return fmt.Errorf("SFTPUser %s/%s already has a secret, in Secret %s; --rotate replaces it, and apps with the old one stop working", u.Namespace, u.Name, ref.Name)
 	case len(auth.Methods) > 0 && !asks && !o.require:
 		return fmt.Errorf("no combination in spec.authentication.methods of SFTPUser %s/%s has %s; --require adds it to each one", u.Namespace, u.Name, v1alpha1.AuthTOTP)
 	}
@@ -140,7 +140,7 @@ func (p *plugin) enroll(ctx context.Context, k *cluster.Cluster, name string, o 
 	if done, err := p.data(e); done {
 		return err
 	}
-	fmt.Fprintf(p.Out, "SFTPUser %s/%s has a new secret for an authenticator app, in Secret %s, entry %s. It logs in by: %s.\n",
+	fmt.Fprintf(p.Out, "SFTPUser %s/%s has a new secret for an authenticator app, in Secret %s, entry %s. It logs in with: %s.\n",
 		e.Namespace, e.User, e.Secret, e.Key, strings.Join(e.Methods, " or "))
 	return nil
 }
@@ -176,8 +176,8 @@ func requireCode(auth *v1alpha1.UserAuthentication) {
 	}
 }
 
-// methodsOf returns the combinations that log a user in, as the operator determines them. Without the right to read
-// the listener, its requirements are unknown.
+// methodsOf returns the combinations that log a user in, as the operator determines them. Without permission to
+// read the listener, its requirements are unknown.
 func methodsOf(ctx context.Context, k *cluster.Cluster, u *v1alpha1.SFTPUser) ([]string, error) {
 	l, err := k.ListenerOf(ctx, u)
 	if err != nil {

@@ -73,7 +73,7 @@ func TestTOTP(t *testing.T) {
 		!strings.Contains(r.err, "off by 210 seconds") || strings.Contains(r.err, "not the code") {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if want := "SFTPUser totp/acme has a new secret for an authenticator app, in Secret acme-totp, entry totp. It logs in by: " +
+	if want := "SFTPUser totp/acme has a new secret for an authenticator app, in Secret acme-totp, entry totp. It logs in with: " +
 		"PublicKey,TOTP or Password,TOTP.\n"; !strings.HasSuffix(r.out, want) {
 		t.Errorf("%s\nwant at the end %s", r.out, want)
 	}

@@ -50,7 +50,7 @@ connection is made.
 The key may be a private key, a public key or a certificate; only its public half is used. A password on standard input is
 compared with the Secret, if you may read that.
 
-What cannot be checked is "unknown", with what the check would need: an address, a key, or a right that you do not have. What
+Anything that cannot be checked is "unknown", with what the check would need: an address, a key, or a missing permission. What
 only the client can prove is "assumed".
 
 Exit codes: 0 the listener allows it, 3 it is or would be denied, 4 not everything could be checked.`,
@@ -90,7 +90,7 @@ Exit codes: 0 the listener allows it, 3 it is or would be denied, 4 not everythi
 	flags.IntVar(&o.last, "last", 10, "how many lines of the audit log to show") //nolint:mnd // what fits on a screen
 	flags.BoolVar(&o.noAudit, "no-audit", false, "do not read the pods' logs: then penalties and limits are not checked")
 	_ = c.RegisterFlagCompletionFunc("method", cobra.FixedCompletions(
-		[]string{string(v1alpha1.AuthPublicKey), string(v1alpha1.AuthPassword)}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+		[]string{string(v1alpha1.AuthPublicKey), string(v1alpha1.AuthPassword)}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	p.outputFlag(c, "json", "yaml")
 	return c
 }

@@ -38,7 +38,7 @@ func (e *explainer) certificate() {
 		e.key.Certificate = d.Reason
 		e.add(name, Denied, "%s%s", d.Reason, in(d.Reason.Meaning()))
 	case len(d.Open) > 0:
-		e.add(name, Unknown, "not checked: %s; this requires --from, and the right to read the Secrets with the listener's CAs and revoked keys", d.Open)
+		e.add(name, Unknown, "not checked: %s; this requires --from, and permission to read the Secrets with the listener's CAs and revoked keys", d.Open)
 	default:
 		e.add(name, OK, "one of the listener's CAs certifies the key for %q", e.username())
 	}

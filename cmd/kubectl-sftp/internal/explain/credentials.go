@@ -211,11 +211,11 @@ func (e *explainer) password() {
 	case e.seen.keys.Password == nil:
 		e.passwordAsked.NoPassword = e.add(name, Denied, "%s", strings.TrimPrefix(e.problems(v1alpha1.ReasonInvalidPassword), "; "))
 	case e.Password == nil:
-		e.passwordAsked.Wrong = e.add(name, Unknown, "Secret %s has one; whether the client has the same is unknown: pass it with --password-stdin", ref.Name)
+		e.passwordAsked.Wrong = e.add(name, Unknown, "Secret %s has one; whether the client has the same one is unknown: pass it with --password-stdin", ref.Name)
 	case !e.seen.matches(e.Password):
-		e.passwordAsked.Wrong = e.add(name, Denied, "Secret %s has another one", ref.Name)
+		e.passwordAsked.Wrong = e.add(name, Denied, "Secret %s has a different one", ref.Name)
 	default:
-		e.add(name, OK, "Secret %s has the same", ref.Name)
+		e.add(name, OK, "Secret %s has the same one", ref.Name)
 	}
 }
 

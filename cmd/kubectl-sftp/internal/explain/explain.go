@@ -78,7 +78,7 @@ type Explanation struct {
 	Checks []Check
 }
 
-// Explain makes the checks in the order in which the operator and the daemon make them. Errors are the Source's, except for
+// Explain runs the checks in the order in which the operator and the daemon run them. Errors are the Source's, except for
 // what the caller may not read.
 func Explain(ctx context.Context, in Input) (Explanation, error) {
 	e := &explainer{Input: in}

@@ -111,7 +111,7 @@ func TestExplain(t *testing.T) {
 		}, OK, ""},
 		"a wrong password": {func(in *Input, _ string) {
 			in.Method, in.Password = v1alpha1.AuthPassword, []byte("battery")
-		}, Denied, "has another one"},
+		}, Denied, "has a different one"},
 		"the hash of the right password": {func(in *Input, _ string) {
 			in.Method, in.Password = v1alpha1.AuthPassword, []byte("secret")
 			in.User.Spec.Authentication.PasswordSecretRef.Format = v1alpha1.PasswordHash
@@ -121,7 +121,7 @@ func TestExplain(t *testing.T) {
 			in.Method, in.Password = v1alpha1.AuthPassword, []byte("secret")
 			in.User.Spec.Authentication.PasswordSecretRef.Format = v1alpha1.PasswordHash
 			in.Source = secrets{"password": {"password": hashOf("other")}}
-		}, Denied, "has another one"},
+		}, Denied, "has a different one"},
 		"no listener": {func(in *Input, _ string) { in.Listener, in.NoListener = nil, true }, Denied, "does not exist"},
 		"no address":  {func(in *Input, _ string) { in.From = netip.Addr{} }, Unknown, "use --from"},
 		"no address, and networks of the user": {func(in *Input, _ string) {
@@ -252,7 +252,7 @@ func TestExplain(t *testing.T) {
 
 		"a method that the user lacks": {func(in *Input, _ string) {
 			in.User.Spec.Authentication.PasswordSecretRef, in.Method = nil, v1alpha1.AuthPassword
-		}, Denied, "cannot log in by Password, only by: PublicKey"},
+		}, Denied, "cannot log in with Password, only by: PublicKey"},
 		"a password before the key": {func(in *Input, _ string) {
 			in.User.Spec.Authentication.Methods = []v1alpha1.MethodCombination{{Steps: []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey, v1alpha1.AuthPassword}}}
 			in.Method, in.Fingerprint = v1alpha1.AuthPassword, ""

@@ -35,19 +35,19 @@ func (e *explainer) method() (ways factor.Set) {
 		answer := e.add(name, Denied, "the user has no credential with which it can log in%s", e.allProblems())
 		e.key.UnknownUser, e.passwordAsked.UnknownUser = answer, answer // without one it has no record
 	case len(ways) == 0 && !e.offered():
-		answer := e.add(name, Denied, "the listener does not allow %s; the user can log in by: %s", e.Method, all)
+		answer := e.add(name, Denied, "the listener does not allow %s; the user can log in with: %s", e.Method, all)
 		e.key.MethodNotOffered, e.passwordAsked.MethodNotOffered = answer, answer
 	case len(ways) == 0:
 		e.add(name, Denied, "%s, only by: %s", e.refused(), all)
 		e.key.Order = judge.Order(possible, nil, factor.PublicKey) // of a key that is registered
 		e.passwordAsked.NoPassword = judge.Yes
 	case e.Method == v1alpha1.AuthPassword && e.Fingerprint == "" && !first:
-		e.add(name, Denied, "the user logs in by %s: the key comes first, so a client without a key cannot continue", all)
+		e.add(name, Denied, "the user logs in with %s: the key comes first, so a client without a key cannot continue", all)
 		e.passwordAsked.Order = judge.Order(ways, nil, factor.Password)
 	case len(ways[0]) > 1:
-		e.add(name, OK, "the user may log in by: %s. A combination needs all of its steps, in this order, each key a different one", all)
+		e.add(name, OK, "the user may log in with: %s. A combination needs all of its steps, in this order, each key a different one", all)
 	default:
-		e.add(name, OK, "the user may log in by: %s", all)
+		e.add(name, OK, "the user may log in with: %s", all)
 	}
 	if e.Method == v1alpha1.AuthPublicKey && len(ways) > 0 &&
 		!slices.ContainsFunc(ways, func(c factor.Combination) bool { return c.Count(factor.PublicKey) == 1 }) {
@@ -68,10 +68,10 @@ func (e *explainer) offered() bool {
 // refused returns why the user cannot use the client's method.
 func (e *explainer) refused() string {
 	if e.decision().RefusedMethod == e.Method {
-		return fmt.Sprintf("the listener does not allow %s to users of namespace %s (its spec.allowedUsers), so the user cannot log in by it",
+		return fmt.Sprintf("the listener does not allow %s to users of namespace %s (its spec.allowedUsers), so the user cannot log in with it",
 			e.Method, e.User.Namespace)
 	}
-	return fmt.Sprintf("the user cannot log in by %s", e.Method)
+	return fmt.Sprintf("the user cannot log in with %s", e.Method)
 }
 
 // decision returns the operator's decision about the user, and only the user if it is not known. Without the labels of the

@@ -22,7 +22,7 @@ type Log struct {
 }
 
 // checked are the reasons that the other checks look for. If these checks find nothing, a refusal with one of the reasons was
-// about something else: an earlier configuration, another key, another address.
+// about something else: an earlier configuration, a different key, a different address.
 var checked = []event.Reason{
 	event.UnknownUser, event.UserExpired, event.UserSuspended,
 	event.KeyNotRegistered, event.KeyExpired, event.KeyNotYetValid, event.KeyRevoked, event.KeyTooShort,
@@ -70,7 +70,7 @@ func (e *explainer) noRefusal(name string, login Line, loggedIn bool) {
 	case !e.From.IsValid():
 		e.add(name, Unknown, "%s; there is none for the user since %s; use --from to include refusals of its address", only, stamp(e.Now.Add(-Recently)))
 	case loggedIn:
-		e.add(name, OK, "the user logged in at %s, and no refusal came after it", stamp(login.Time))
+		e.add(name, OK, "the user logged in at %s, and has not been refused since", stamp(login.Time))
 	default:
 		e.add(name, OK, "the pods have logged no refusal of the user or of %s since %s", e.From, stamp(e.Now.Add(-Recently)))
 	}

@@ -21,7 +21,7 @@ const (
 	// why.
 	Pending = "Pending"
 	Invalid = "Invalid"
-	// Suspended and UserExpired are states of its user.
+	// Suspended and UserExpired are states of the key's user.
 	Suspended   = "Suspended"
 	UserExpired = "UserExpired"
 )

@@ -1,5 +1,5 @@
-// Package podjob creates Jobs whose pods are like those of a listener: with its image, its volumes and its rights. It does not
-// access a cluster.
+// Package podjob creates Jobs whose pods are like those of a listener: with its image, its volumes and its permissions. It
+// does not access a cluster.
 package podjob
 
 import (
@@ -33,9 +33,9 @@ type Input struct {
 	Name string
 	// Command and Args of the container. For each volume, an argument -volume name=path is added, unless Configuration is set.
 	Command, Args []string
-	// Configuration mounts the configuration of the listener's pods, too.
+	// Configuration also mounts the configuration of the listener's pods.
 	Configuration bool
-	// ReadOnly mounts volumes without the right to write.
+	// ReadOnly mounts volumes read-only.
 	ReadOnly bool
 }
 

@@ -49,7 +49,7 @@ func Decide(in Input) (Plan, error) {
 	for i := range in.Users {
 		u := &in.Users[i]
 		if u.Namespace == in.Namespace && u.Name == in.Name {
-			return Plan{}, fmt.Errorf("SFTPUser %s/%s exists; its files are removed only after it was deleted: kubectl delete sftpuser -n %s %s", u.Namespace, u.Name, u.Namespace, u.Name)
+			return Plan{}, fmt.Errorf("SFTPUser %s/%s exists; its files are removed only after it has been deleted: kubectl delete sftpuser -n %s %s", u.Namespace, u.Name, u.Namespace, u.Name)
 		}
 		for _, d := range directories(u) {
 			sub := attach.SubPathOf(u, d)

@@ -29,7 +29,7 @@ type reader struct {
 	problems []Problem
 }
 
-// found is a receipt whose signature is right, and where it was.
+// found is a receipt with a valid signature, and where it was.
 type found struct {
 	*receipt.Verified
 	file string
@@ -115,7 +115,7 @@ func (r *reader) line(where string, line []byte) {
 	case of.PayloadType != "":
 		line = bytes.Clone(line)
 		r.take(where, func() (*receipt.Verified, error) { return r.signers.VerifyEnvelope(line) })
-	case of.SpecVersion != "" && len(of.Data.Receipt) == 0: // an event of another type, or of a time without receipts
+	case of.SpecVersion != "" && len(of.Data.Receipt) == 0: // an event of a different type, or from a time without receipts
 	case of.SpecVersion != "":
 		r.take(where, func() (*receipt.Verified, error) { return r.signers.VerifyEnvelope(of.Data.Receipt) })
 	default:

@@ -52,7 +52,7 @@ type Chain struct {
 // Report is the result.
 type Report struct {
 	OK bool `json:"ok"`
-	// Receipts is how many have the right signature, Files how many files have the size and checksum of their latest receipt.
+	// Receipts is how many have a valid signature, Files how many files have the size and checksum of their latest receipt.
 	Receipts int       `json:"receipts"`
 	Files    int       `json:"files,omitempty"`
 	Chains   []Chain   `json:"chains"`
