@@ -21,7 +21,8 @@ var freeText = map[string]string{
 const nothingToSet = "SFTPListener.spec.uploads.receipts"
 
 // TestBounds: every string of a spec has a format, every list and map a length, every number a range; what the operator
-// writes into a status is bounded. A field without is how one object of one tenant came to stop a listener for all.
+// writes into a status is bounded. A field without a bound once let one object of one tenant stop a listener for
+// everyone.
 func TestBounds(t *testing.T) {
 	used := map[string]bool{}
 	for kind, def := range definitions(t) {

@@ -37,7 +37,7 @@ func definitions(t *testing.T) map[string]*apiextensionsv1.CustomResourceDefinit
 }
 
 // TestInstallable runs what the API server checks of a CustomResourceDefinition, the estimated cost of the rules
-// included. test/cel installs them on a real one; this says within a second which rule is too expensive.
+// included. test/cel installs them on a real one; this test shows within a second which rule is too expensive.
 func TestInstallable(t *testing.T) {
 	for kind, def := range definitions(t) {
 		def.Status.StoredVersions = []string{def.Spec.Versions[0].Name}
@@ -53,8 +53,8 @@ func TestInstallable(t *testing.T) {
 	}
 }
 
-// TestVersionsHaveOneSchema holds the rule of docs/api-versions.md: without a conversion webhook, versions of a kind differ in
-// their names alone.
+// TestVersionsHaveOneSchema holds the rule of docs/api-versions.md: without a conversion webhook, versions of a kind differ
+// only in their names.
 func TestVersionsHaveOneSchema(t *testing.T) {
 	for kind, def := range definitions(t) {
 		if c := def.Spec.Conversion; c != nil && c.Strategy != apiextensionsv1.NoneConverter {

@@ -139,7 +139,7 @@ func TestCacheBehindTheOwnWrite(t *testing.T) {
 	lag = true
 	wantApply(t, a, service("lag", 2022), false)
 	if a.Wrote("Service", old) || !a.Wrote("Service", read(t, "lag")) {
-		t.Error("the last write is not told from what was before")
+		t.Error("the last write is not distinguished from the state before it")
 	}
 }
 
@@ -158,7 +158,7 @@ func TestDriftIsRepaired(t *testing.T) {
 		t.Errorf("ports %v, want the one that was applied", got.Spec.Ports)
 	}
 	if got.Annotations["of"] != "somebody" {
-		t.Error("a field that the operator says nothing of was removed")
+		t.Error("a field that the operator does not set was removed")
 	}
 	// Values of fields that other managers own cause no write.
 	wantApply(t, a, service("drift", 22), false)

@@ -51,7 +51,7 @@ func TestForget(t *testing.T) {
 }
 
 // etcd may be restored from a backup, and an object may be replaced by one with the same name: versions are then older, or
-// belong to another object. An older version is attributed to a lagging cache only for a while after a write.
+// belong to another object. An older version is attributed to a lagging cache only for a limited time after a write.
 func TestOtherVersions(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	memo := memo{sum: "s", uid: "u", version: "100", wrote: now}
@@ -132,7 +132,7 @@ func TestRestoredObjectIsWritten(t *testing.T) {
 	wantApply(t, a, service("restored", 2022), true)
 }
 
-// ConfigMaps are not cached. They are read again only after a while, and written at once when something else is wanted.
+// ConfigMaps are not cached. They are read again only after some time, and written at once when something else is wanted.
 func TestApplyUnwatched(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	reads := 0

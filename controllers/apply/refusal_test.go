@@ -114,6 +114,6 @@ func TestNamespaceEnding(t *testing.T) {
 		Causes: []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}},
 	}}}
 	if !NamespaceEnding(fmt.Errorf("x: %w", ending)) || NamespaceEnding(status(403, metav1.StatusReasonForbidden)) || NamespaceEnding(nil) {
-		t.Error("the end of a Namespace is not told from other refusals")
+		t.Error("the end of a Namespace is not distinguished from other refusals")
 	}
 }

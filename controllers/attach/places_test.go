@@ -28,7 +28,7 @@ func TestPlaces(t *testing.T) {
 		}
 	}
 	if p.Check(299) == nil || p[:len(p)-1].Check(300) == nil || Places(nil).Has(users[0]) || PlacesOf(nil) != nil {
-		t.Error("sets that there cannot be")
+		t.Error("impossible sets are accepted")
 	}
 }
 

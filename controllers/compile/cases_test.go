@@ -313,7 +313,7 @@ func TestMemoIsNotStale(t *testing.T) {
 	}
 }
 
-// A policy expires without a change of the spec; keys that it did not admit count from then on.
+// A policy expires without a change to the spec; keys that it did not admit count from then on.
 func TestMemoWhenThePolicyEnds(t *testing.T) {
 	const nist = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBGsX0fLhLEJH+Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT+NC4v4af5uO5+tKfA+eFivOM1drMV7Oy7ZAaDe/UfU="
 	in := input(user("a"))

@@ -70,7 +70,7 @@ func TestUserThatHasNoRoomIsReused(t *testing.T) {
 	second := Compile(waiting, memo)
 	for i, u := range first.Users {
 		if second.Users[i] != u {
-			t.Errorf("%s is another pointer", u.User.Name)
+			t.Errorf("%s has a different pointer", u.User.Name)
 		}
 	}
 	u := second.Users[len(second.Users)-1]
@@ -94,7 +94,7 @@ func TestReuse(t *testing.T) {
 	one := of()
 	one.Credentials.Keys = []config.Key{{PublicKey: "a"}}
 	if reuse(&one, one) != &one || reuse(nil, one) == &one {
-		t.Error("the same is another one, or another one the same")
+		t.Error("the same value counts as different, or a different one as the same")
 	}
 	other := one
 	other.Credentials.Keys = slices.Clone(one.Credentials.Keys)

@@ -61,7 +61,7 @@ func TestMemoOfAReducedRecord(t *testing.T) {
 	if got := keysOf(less); got != publicKey(2) {
 		t.Errorf("a key less: %s", got)
 	}
-	// The delivered record has changed, without a change of the user.
+	// The delivered record has changed, without a change to the user.
 	delivered := less.Delivered
 	less.Delivered = func(uid string) []byte {
 		if uid != "uid-a" {

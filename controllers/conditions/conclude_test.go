@@ -86,7 +86,7 @@ func TestConclude(t *testing.T) {
 	}
 }
 
-// A waiting condition becomes stalled after its time, which restarts with a change of the spec or of the class; nothing is left
+// A waiting condition becomes stalled after its time, which restarts with a change to the spec or of the class; nothing is left
 // when it is over.
 func TestDeadlines(t *testing.T) {
 	const slack = time.Minute

@@ -199,7 +199,7 @@ func FuzzNoContentIsQuoted(f *testing.F) {
 			if q == "" {
 				continue
 			}
-			// The input may contain a piece of our own text by chance. A real quotation still is one after a change of the input.
+			// The input may contain a piece of our own text by chance. A real quotation still is one after a change to the input.
 			other := next(q)
 			for _, text := range textsOf(t, host, bytes.ReplaceAll(data, []byte(q), []byte(other))) {
 				if strings.Contains(text, other) {

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// The labels are those of the namespaces, and a change of anything else triggers nothing.
+// The labels are those of the namespaces, and a change to anything else triggers nothing.
 func TestNamespaces(t *testing.T) {
 	table := Namespaces{Concerned: func(namespace string) []types.NamespacedName {
 		return []types.NamespacedName{{Namespace: "of", Name: namespace}}

@@ -64,7 +64,7 @@ func listeners() (out []types.NamespacedName) {
 	return out
 }
 
-// event is a random change of a user, as an informer reports it.
+// event is a random change to a user, as an informer reports it.
 func event(random *rand.Rand, m model, n int) (before, after *v1alpha1.SFTPUser) {
 	name := types.NamespacedName{Namespace: namespaces[random.IntN(3)], Name: fmt.Sprint("u", random.IntN(4))}
 	before = m[name]
@@ -168,7 +168,7 @@ func compareUsers(t *testing.T, table *Users, m model, listener types.Namespaced
 	}
 }
 
-// Of returns a copy: a change of the table does not affect a reconcile in progress.
+// Of returns a copy: a change to the table does not affect a reconcile in progress.
 func TestUsersAreCopied(t *testing.T) {
 	var table Users
 	l := types.NamespacedName{Namespace: "team", Name: "partners"}

@@ -140,7 +140,7 @@ func TestSentencesAboutHolders(t *testing.T) {
 			t.Errorf("%q, want %q", text, tc.want)
 		}
 	}
-	// The SFTPKey to which the key is assigned is this one itself, before its userRef changed.
+	// The SFTPKey that assigns the key is this one, as it was before its userRef changed.
 	k := madeKey(func(k *v1alpha1.SFTPKey) { k.Spec.UserRef = &v1alpha1.LocalUserReference{Name: "new"} })
 	h := Holdings{UserExists: true, Owner: &Client{Name: k.Name, User: "old"}, Now: began}
 	if _, assigned := h.Judge(k, ready); assigned.Reason != "Assigned" {
@@ -235,7 +235,7 @@ func TestRing(t *testing.T) {
 	}
 	slices.Reverse(keys)
 	if NewKeyring(keys).Stamp() != r.Stamp() || r.Stamp() == NewKeyring(slices.Delete(slices.Clone(keys), 1, 2)).Stamp() || r.Stamp() == NewKeyring(keys[:len(keys)-1]).Stamp() {
-		t.Error("the stamp is of the order, or not of all keys")
+		t.Error("the stamp depends on the order, or not on all keys")
 	}
 	var none *Keyring
 	if none.Of("ada") != nil || none.Owner(m.Fingerprint()) != nil || none.Stamp() != "" {
@@ -277,7 +277,7 @@ func TestStampOfAKey(t *testing.T) {
 		}
 		seen[stamp] = what
 		if again := NewKeyring([]v1alpha1.SFTPKey{keyringKey("a", "ada", m, 0, change)}).Stamp(); again != stamp {
-			t.Errorf("%s: equal keys have other stamps", what)
+			t.Errorf("%s: equal keys have different stamps", what)
 		}
 	}
 }
@@ -345,7 +345,7 @@ func TestKeysAsUsersHaveThem(t *testing.T) {
 	}
 	owners := NewKeyring([]v1alpha1.SFTPKey{k})
 	if owners.Owner(old.Fingerprint()) == nil || owners.Owner(older.Fingerprint()) == nil {
-		t.Error("retiring pairs are nobody's")
+		t.Error("retiring pairs belong to no one")
 	}
 	k.Spec.ExpirationTime = nil
 	if c := NewKeyring([]v1alpha1.SFTPKey{k}).Of("ada")[0]; !c.Retiring[1].NotAfter.Equal(end(9)) {

@@ -232,7 +232,7 @@ func TestHostCertificateInTheStatus(t *testing.T) {
 	}
 }
 
-// A change of an object wakes the SFTPKeys whose status depends on it, and no others.
+// A change to an object wakes the SFTPKeys whose status depends on it, and no others.
 func TestWhoIsWoken(t *testing.T) {
 	m, other := pair(t), pair(t)
 	mine, same, theirs := publicKeyOf("mine", "ada", m, 0), publicKeyOf("same", "", m, 1), publicKeyOf("theirs", "eve", other, 2)

@@ -121,7 +121,7 @@ func TestParseRefuses(t *testing.T) {
 				t.Fatalf("error\n\t%v\nwant\n\t%s", err, tt.want)
 			}
 			if strings.Contains(err.Error(), "hunter2") {
-				t.Error("the error tells what the Secret holds")
+				t.Error("the error reveals the content of the Secret")
 			}
 		})
 	}

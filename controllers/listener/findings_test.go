@@ -312,7 +312,7 @@ func TestStatusPatch(t *testing.T) {
 	}
 }
 
-// A listener is reconciled for a change of a host key, but not for a change that only updates its last use.
+// A listener is reconciled for a change to a host key, but not for a change that only updates its last use.
 func TestHostKeyChanged(t *testing.T) {
 	base := func() *v1alpha1.SFTPKey {
 		return &v1alpha1.SFTPKey{

@@ -100,7 +100,7 @@ func TestRevokedKeysOfASecret(t *testing.T) {
 	}
 }
 
-// What the API server would refuse is refused with its message.
+// Anything that the API server would refuse is refused with its message.
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct{ manifests, message string }{
 		"unknown field":   {userWith("bob", withKey+"  shell: /bin/sh\n"), `SFTPUser files/bob: unknown field "spec.shell"`},

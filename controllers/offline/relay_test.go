@@ -33,7 +33,7 @@ metadata: {name: receiver, namespace: team}
 stringData: {token: hunter2}
 `
 
-// TestRenderRelay: the relay that is rendered can ask the daemons that are, and what holds a sink is a finding.
+// TestRenderRelay: the rendered relay can ask the rendered daemons, and the cause of a held sink is a finding.
 func TestRenderRelay(t *testing.T) {
 	render1 := func(manifests string) (files render.Files, data []byte, findings []offline.Finding) {
 		t.Helper()

@@ -217,7 +217,7 @@ func TestCryptoPolicyIsKept(t *testing.T) {
 			if (d.Refusal() != "") != c.refused || !d.Next.Equal(c.next) {
 				t.Errorf("refusal %q, next %v, want %v", d.Refusal(), d.Next, c.next)
 			}
-			// Others than the operator see the same by the status.
+			// Others than the operator get the same from the status.
 			l := c.listener.DeepCopy()
 			l.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionAccepted, Reason: v1alpha1.ReasonAccepted}}
 			if c.refused {

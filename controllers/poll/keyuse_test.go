@@ -54,7 +54,7 @@ func TestReports(t *testing.T) {
 	f.unmerged(t, "4") // not the proof again
 }
 
-// What does not fit into a report comes in the next one, as soon as the first is merged.
+// Anything that does not fit into a report comes in the next one, as soon as the first is merged.
 func TestMoreThanOneReport(t *testing.T) {
 	f := newFleet(t, "a")
 	f.limit = 2

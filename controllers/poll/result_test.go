@@ -67,7 +67,7 @@ func TestResult(t *testing.T) {
 	}
 }
 
-// A late pod is named with the time since when it has been late, across configurations, and asked less and less often.
+// A late pod is named with the time since which it has been late, across configurations, and asked less and less often.
 func TestLatePod(t *testing.T) {
 	f := newFleet(t, "a", "late")
 	f.aimAt(nil)

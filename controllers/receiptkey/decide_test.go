@@ -173,7 +173,7 @@ func TestAllowedSigners(t *testing.T) {
 	}
 }
 
-// FuzzContent: whatever a Secret has, the keys fit the status, and are different ones.
+// FuzzContent: whatever a Secret contains, the keys fit the status and are distinct.
 func FuzzContent(f *testing.F) {
 	m, err := key.Generate(v1alpha1.KeyEd25519, "fuzz")
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 )
 
-// go test ./controllers/render -update writes what is rendered now. A change of deployment.yaml restarts every endpoint on the
+// go test ./controllers/render -update writes what is rendered now. A change to deployment.yaml restarts every endpoint on the
 // next upgrade of the operator: review the difference.
 var update = flag.Bool("update", false, "write the golden files")
 

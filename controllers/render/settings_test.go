@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// A code is used up for all pods. If there are several, they share what was used; otherwise a code that an onlooker has seen
+// A code is used up on all pods. If there are several, they share what was used; otherwise a code that an onlooker has seen
 // would log in again at another pod.
 func TestSharedCodes(t *testing.T) {
 	for _, c := range []struct {

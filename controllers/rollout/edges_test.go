@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// compared returns the result of comparing a change of the owner's spec and of the rendered Deployment.
+// compared returns the result of comparing a change to the owner's spec and of the rendered Deployment.
 func compared(t *testing.T, before, after *v1alpha1.SFTPListener, spoil func(*appsv1.Deployment)) Change {
 	t.Helper()
 	was := live(t, before, "v1", First)
@@ -34,7 +34,8 @@ func withVolume(v v1alpha1.ListenerVolume) *v1alpha1.SFTPListener {
 	return l
 }
 
-// Another claim, or another size of an emptyDir, is the owner's change, and so is replacing one kind of volume with another.
+// A different claim, or a different size of an emptyDir, is the owner's change, and so is replacing one kind of volume with
+// another.
 func TestVolumesAreTheOwners(t *testing.T) {
 	kinds := []*v1alpha1.SFTPListener{
 		withVolume(v1alpha1.ListenerVolume{ClaimTemplate: &v1alpha1.ClaimTemplate{Storage: resource.MustParse("1Gi")}}),

@@ -92,7 +92,7 @@ func TestCompare(t *testing.T) {
 			want: "infrastructure.labels", cause: Owner,
 		},
 		"what reaches running pods": {image: "v1", cause: First, edit: reachesRunningPods},
-		// Otherwise a listener that is paused, or edited in another way, would jump the queue of an upgrade.
+		// Otherwise a listener that is paused, or edited in a different way, would jump the queue of an upgrade.
 		"what reaches running pods and an image": {image: "v2", want: "image", cause: Operator, edit: reachesRunningPods},
 		"a claim instead of a volume made for it": {
 			image: "v1", want: "volumes", cause: Owner,

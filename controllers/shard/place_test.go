@@ -29,7 +29,7 @@ func records(n, size int) []Record {
 	return out
 }
 
-// uids returns those of the lines in a shard.
+// uids returns the UIDs in the lines of a shard.
 func uids(shard []byte) (out []string) {
 	for l := range bytes.Lines(shard) {
 		out = append(out, strings.TrimRight(string(l), ".\n"))

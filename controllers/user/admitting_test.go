@@ -30,7 +30,7 @@ func TestSentence(t *testing.T) {
 	}
 }
 
-// What is remembered is neither old nor much.
+// The remembered listeners are bounded in age and number.
 func TestSuggestions(t *testing.T) {
 	var s suggestions
 	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)

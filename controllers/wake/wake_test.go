@@ -41,7 +41,8 @@ func TestWaker(t *testing.T) {
 	}
 }
 
-// What can wait comes after everything else, also after what was queued later, unless there is a reason of its own to go first.
+// A request that can wait is handled after all others, including those queued later, unless it has a reason of its own to go
+// first.
 func TestWakeLater(t *testing.T) {
 	var w Waker
 	w.WakeLater(partners, 0) // nothing runs yet

@@ -100,7 +100,7 @@ var alerts = []struct {
 		"SFTPListenerNotReady",
 		series{ofListener("sftp_operator_listener_ready"): "0x60"},
 		map[string]string{"severity": "critical", "namespace": "files", "listener": "partners"},
-		"Clients cannot rely on SFTPListener files/partners.",
+		"SFTPListener files/partners is not ready; clients may be unable to log in.",
 	},
 	{
 		"SFTPConfigurationNotDelivered",
@@ -178,7 +178,7 @@ var alerts = []struct {
 		"SFTPRetentionHalted",
 		series{listener("sftpd_retention_halted", `rule="old"`, `volume="home"`, `reason="TooMany"`): "0x20 1x40"},
 		map[string]string{"severity": "warning", "rule": "old", "reason": "TooMany", "namespace": "files", "listener": "partners"},
-		"Rule old of retention of SFTPListener files/partners does not delete (TooMany).",
+		"Retention rule old of SFTPListener files/partners does not delete (TooMany).",
 	},
 	{
 		"SFTPReceiptsFailing",

@@ -1,4 +1,4 @@
-{{/* The name that objects are called after. */}}
+{{/* The base of the objects' names. */}}
 {{- define "sftp-operator.fullname" -}}
 {{- $name := .Values.nameOverride | default "sftp-operator" -}}
 {{- if .Values.fullnameOverride -}}
@@ -10,7 +10,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The namespace of the objects that are in one. */}}
+{{/* The namespace of the namespaced objects. */}}
 {{- define "sftp-operator.namespace" -}}
 {{- .Values.namespaceOverride | default .Release.Namespace -}}
 {{- end -}}
@@ -112,7 +112,7 @@ true
 {{- end -}}
 {{- end -}}
 
-{{/* Name of everything that `helm test` makes. Names of listeners are at most 40 long and start with a letter. */}}
+{{/* Name of everything that `helm test` creates. Names of listeners have at most 40 characters and start with a letter. */}}
 {{- define "sftp-operator.testName" -}}
 {{- printf "test-%s" (include "sftp-operator.fullname" .) | trunc 40 | trimSuffix "-" -}}
 {{- end -}}

@@ -115,7 +115,7 @@ func TestRotation(t *testing.T) {
 	if len(asked) != 1 || asked[0].keys[0] == first[0] || asked[0].keys != (ack.Keys{asked[0].keys[0], first[0]}) || first[1] != "" {
 		t.Errorf("asked with %+v, before %q", asked, first)
 	}
-	// Repairing a part of the configuration is announced too.
+	// Repairing a part of the configuration is also announced.
 	s := r.secrets.Secret("team", render.ShardSecretName(r.l, 0))
 	if s == nil {
 		t.Fatal("there is no shard")

@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/outcome"
 )
 
-// BenchmarkChange10k measures a change of one user among 10,000: the access controller's work until the configuration is
+// BenchmarkChange10k measures a change to one user among 10,000: the access controller's work until the configuration is
 // written, and the outcomes of users, once when it is delivered and once when the pods have it.
 func BenchmarkChange10k(b *testing.B) {
 	const users = 10_000

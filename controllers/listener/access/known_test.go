@@ -80,9 +80,9 @@ func (r *rig) recorded(uid types.UID, holder string) {
 	})
 }
 
-// Of two users with one login name, the older one has it, unless the listener was recreated and its record names another one:
-// objects of a backup have new creation times. What the listener controller passes counts as soon as it does, before that the
-// record as it is stored.
+// Of two users with one login name, the older one has it, unless the listener was recreated and its record names a different
+// one: objects of a backup have new creation times. Once the listener controller has passed a record, that one counts; until
+// then, the stored one does.
 func TestWhoHasALoginAfterARestore(t *testing.T) {
 	passed := func(holder string) *exchange.Record {
 		return &exchange.Record{Holders: map[string]types.NamespacedName{"x": {Namespace: "team", Name: holder}}}

@@ -69,7 +69,7 @@ func TestIndexesAreNeeded(t *testing.T) {
 	}
 }
 
-// A change of a Secret wakes the listeners that refer to it, those whose users do, and the one that it is a part of.
+// A change to a Secret wakes the listeners that refer to it, those whose users do, and the one that it is a part of.
 func TestWhomASecretConcerns(t *testing.T) {
 	user := func(namespace, name, listener string, auth v1alpha1.UserAuthentication) *v1alpha1.SFTPUser {
 		return &v1alpha1.SFTPUser{

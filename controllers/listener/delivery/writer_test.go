@@ -301,7 +301,7 @@ func TestSettingsThatCannotBeWritten(t *testing.T) {
 	r.secrets.Fail = nil
 	r.want("config", true, "a=2")
 
-	// The states of host keys may change without a change of the configuration; the Secret is checked then, and stays.
+	// The states of host keys may change without a change to the configuration; the Secret is checked then, and stays.
 	version := r.cache.Version()
 	res := r.Write(t.Context(), r.l, r.output("a=2"), "other states", &r.cache)
 	if calls := r.secrets.Calls(); len(calls) != 0 || res.Wrote || !res.Complete || res.Version != version {

@@ -11,8 +11,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/hostkey"
 )
 
-// The certificates for metrics are those that clients rely on: one of each SFTPKey, the first to expire, with the time from when on it is
-// due for renewal, a week before its end or the last sixth of a shorter lifetime.
+// The certificates for metrics are those that clients rely on: one of each SFTPKey, the first to expire, with the time at which it
+// becomes due for renewal: a week before its end or the last sixth of a shorter lifetime.
 func TestCertificatesThatExpire(t *testing.T) {
 	const day = 24 * 3600
 	from := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)

@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
 )
 
-// Users who lose their login because of a change of the listener's spec are counted, once. Their own changes, changes without a
+// Users who lose their login because of a change to the listener's spec are counted, once. Their own changes, changes without a
 // new spec of the listener, and temporary failures do not count.
 func TestLockedOut(t *testing.T) {
 	pods := loaded(map[types.UID]string{"a/1": "r", "a/2": "r", "a/3": "r"})

@@ -77,7 +77,7 @@ func (in Input) retentionHalted() (c *metav1.Condition, known bool) {
 			continue
 		}
 		reason, remedy := haltReason(r.Halted)
-		what := "Rule " + r.Rule + " of retention"
+		what := "Retention rule " + r.Rule
 		if r.Rule == config.StaleUploads {
 			what = "The deletion of interrupted uploads"
 		}

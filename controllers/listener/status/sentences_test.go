@@ -457,7 +457,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// Each row is a change of one condition, written "Status/Reason", and the resulting events.
+// Each row is a change to one condition, written "Status/Reason", and the resulting events.
 func TestEventsOfConditions(t *testing.T) {
 	status := func(list string) (st v1alpha1.SFTPListenerStatus) {
 		for text := range strings.FieldsSeq(list) {

@@ -71,7 +71,7 @@ func TestKeygen(t *testing.T) {
 	}
 	signer, err := ssh.ParsePrivateKey(data)
 	if err != nil || ssh.FingerprintSHA256(signer.PublicKey()) != made.Fingerprint {
-		t.Errorf("the file has another key: %v", err)
+		t.Errorf("the file has a different key: %v", err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != privateMode {
 		t.Errorf("mode %v, %v", info.Mode(), err)
