@@ -119,8 +119,9 @@ type SFTPKeySpec struct {
 	// +optional
 	SecretName ObjectName `json:"secretName,omitempty"`
 
-	// rotation is when a new pair is generated, and how long the old one keeps working.
-	// Each pair has its own Secret: the second one's is <secretName>-r2, and so on.
+	// rotation controls when a new pair is generated, and how long the old one keeps
+	// working. Each pair has its own Secret: the second one's is <secretName>-r2, and
+	// so on.
 	// +optional
 	Rotation KeyRotation `json:"rotation,omitempty,omitzero"`
 
@@ -156,7 +157,7 @@ const (
 	KeyExisting  KeySource = "Existing"
 )
 
-// KeyRotation is when new pairs are generated, and how long the old ones keep working.
+// KeyRotation controls when new pairs are generated, and how long the old ones keep working.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:message="periodSeconds must be set with policy Periodic, and with no other",rule="has(self.periodSeconds) == (has(self.policy) && self.policy == 'Periodic')"
@@ -192,7 +193,7 @@ type KeyRotation struct {
 	OverlapSeconds *int32 `json:"overlapSeconds,omitempty"`
 }
 
-// RotationPolicy is when new pairs are generated.
+// RotationPolicy controls when new pairs are generated.
 //
 // +kubebuilder:validation:Enum=Manual;Periodic
 type RotationPolicy string

@@ -7,7 +7,7 @@ import (
 // The types of this file are a bounded subset of core/v1's Affinity, with its names, so that terms written for other
 // pods can be copied. They do not cover pods in other namespaces.
 
-// PodAffinity is where pods should and should not be placed.
+// PodAffinity controls where pods should and should not be placed.
 //
 // +kubebuilder:validation:MinProperties=1
 type PodAffinity struct {

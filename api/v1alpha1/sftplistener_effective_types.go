@@ -10,7 +10,7 @@ type ListenerEffective struct {
 	// +optional
 	HomeDirectory ListenerHomeDirectory `json:"homeDirectory,omitempty,omitzero"`
 
-	// keyPolicy is when users' keys are reported as expiring or unused.
+	// keyPolicy controls when users' keys are reported as expiring or unused.
 	// +optional
 	KeyPolicy ListenerKeyPolicy `json:"keyPolicy,omitempty,omitzero"`
 

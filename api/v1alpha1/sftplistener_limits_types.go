@@ -64,9 +64,9 @@ type ListenerStartups struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.receipts) || self.checksum == 'SHA256' && self.publish == 'OnClose'",message="receipts need checksum SHA256 and publish OnClose"
 type ListenerUploads struct {
-	// publish is when a file appears under its name. Immediate: from its first byte, as with
-	// OpenSSH. OnClose: a new file is written under a hidden name, and renamed when the client
-	// closes it, so that no reader sees an incomplete file. Default Immediate.
+	// publish controls when a file appears under its name. Immediate: from its first byte, as
+	// with OpenSSH. OnClose: a new file is written under a hidden name, and renamed when the
+	// client closes it, so that no reader sees an incomplete file. Default Immediate.
 	// +optional
 	// +kubebuilder:default=Immediate
 	Publish UploadPublish `json:"publish,omitempty"`
@@ -99,7 +99,7 @@ type ListenerUploads struct {
 	Receipts *UploadReceipts `json:"receipts,omitempty"`
 }
 
-// UploadPublish is when a file appears under its name.
+// UploadPublish controls when a file appears under its name.
 //
 // +kubebuilder:validation:Enum=Immediate;OnClose
 type UploadPublish string
@@ -121,7 +121,7 @@ const (
 	IncompleteDelete IncompleteUploads = "Delete"
 )
 
-// UploadChecksum is which checksum of uploaded files is computed.
+// UploadChecksum selects the checksum that is computed of uploaded files.
 //
 // +kubebuilder:validation:Enum=None;SHA256
 type UploadChecksum string
@@ -132,7 +132,7 @@ const (
 	ChecksumSHA256 UploadChecksum = "SHA256"
 )
 
-// UploadSync is when a written file must be on disk.
+// UploadSync controls when a written file must be on disk.
 //
 // +kubebuilder:validation:Enum=Never;OnClose
 type UploadSync string

@@ -7,7 +7,7 @@ import (
 // ListenerVolume is one volume of a listener, mounted in every pod.
 //
 // +kubebuilder:validation:XValidation:message="exactly one of persistentVolumeClaim, claimTemplate or emptyDir must be set",rule="[has(self.persistentVolumeClaim), has(self.claimTemplate), has(self.emptyDir)].filter(x, x).size() == 1"
-// +kubebuilder:validation:XValidation:message="the kind of a volume must not change, because its files would not move: make a new volume with another name",rule="has(self.persistentVolumeClaim) == has(oldSelf.persistentVolumeClaim) && has(self.claimTemplate) == has(oldSelf.claimTemplate)"
+// +kubebuilder:validation:XValidation:message="the kind of a volume must not change, because its files would not move: make a new volume with a different name",rule="has(self.persistentVolumeClaim) == has(oldSelf.persistentVolumeClaim) && has(self.claimTemplate) == has(oldSelf.claimTemplate)"
 type ListenerVolume struct {
 	// name of the volume in this listener.
 	// +required
@@ -54,8 +54,8 @@ type ExistingClaim struct {
 
 // ClaimTemplate describes a PersistentVolumeClaim to create.
 //
-// +kubebuilder:validation:XValidation:message="storageClassName must not be changed: make a new volume with another name and move the files",rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)"
-// +kubebuilder:validation:XValidation:message="accessModes must not be changed: make a new volume with another name and move the files",rule="has(self.accessModes) == has(oldSelf.accessModes) && (!has(self.accessModes) || self.accessModes == oldSelf.accessModes)"
+// +kubebuilder:validation:XValidation:message="storageClassName must not be changed: make a new volume with a different name and move the files",rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)"
+// +kubebuilder:validation:XValidation:message="accessModes must not be changed: make a new volume with a different name and move the files",rule="has(self.accessModes) == has(oldSelf.accessModes) && (!has(self.accessModes) || self.accessModes == oldSelf.accessModes)"
 type ClaimTemplate struct {
 	// storage is the requested size, for example 10Gi. It can be raised if the storage
 	// class allows expansion, and never lowered.
@@ -65,7 +65,7 @@ type ClaimTemplate struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$`
 	// +kubebuilder:validation:XValidation:message="must be a whole number of bytes and more than 0, for example 10Gi: the suffix m stands for thousandths",rule="quantity(string(self)).isInteger() && quantity(string(self)).isGreaterThan(quantity('0'))"
-	// +kubebuilder:validation:XValidation:message="must not be lowered, because a claim cannot shrink: make a new volume with another name and move the files",rule="quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0"
+	// +kubebuilder:validation:XValidation:message="must not be lowered, because a claim cannot shrink: make a new volume with a different name and move the files",rule="quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0"
 	Storage resource.Quantity `json:"storage,omitzero"` //nolint:kubeapilinter // the linter takes a Quantity for a struct
 
 	// storageClassName selects a storage class; the cluster's default when unset.
@@ -233,8 +233,8 @@ type ListenerPod struct {
 	// +kubebuilder:validation:MaxItems=8
 	ImagePullSecrets []LocalSecretReference `json:"imagePullSecrets,omitempty"`
 
-	// imagePullPolicy is when a node pulls the daemon's image. Default: Kubernetes' own rule,
-	// IfNotPresent for an image with a tag other than latest.
+	// imagePullPolicy controls when a node pulls the daemon's image. Default: Kubernetes' own
+	// rule, IfNotPresent for an image with a tag other than latest.
 	// +optional
 	ImagePullPolicy PullPolicy `json:"imagePullPolicy,omitempty"`
 
@@ -274,7 +274,7 @@ type ListenerPod struct {
 // +kubebuilder:validation:Enum=Always;IfNotPresent;Never
 type PullPolicy string
 
-// FSGroupPolicy is who chooses the group that owns the files of volumes.
+// FSGroupPolicy controls who chooses the group that owns the files of volumes.
 //
 // +kubebuilder:validation:Enum=Fixed;Platform
 type FSGroupPolicy string

@@ -139,7 +139,7 @@ type RetentionHold struct {
 	Path SubPath `json:"path,omitempty"`
 }
 
-// RetentionMode is whether a rule deletes files or only reports them.
+// RetentionMode controls whether a rule deletes files or only reports them.
 //
 // +kubebuilder:validation:Enum=Report;Enforce
 type RetentionMode string

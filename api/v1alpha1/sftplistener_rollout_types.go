@@ -4,7 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// RolloutPolicy is when changes to the pod template reach the pods.
+// RolloutPolicy controls when changes to the pod template reach the pods.
 //
 // +kubebuilder:validation:Enum=Automatic;Paused
 type RolloutPolicy string
@@ -18,7 +18,7 @@ const (
 	RolloutPaused RolloutPolicy = "Paused"
 )
 
-// PendingRestartReason is why a restart waits. The condition RolledOut has the same reason.
+// PendingRestartReason is the reason why a restart waits. The condition RolledOut has the same reason.
 //
 // +kubebuilder:validation:Enum=RolloutPaused;RolloutQueued;RolloutBlocked
 type PendingRestartReason string

@@ -154,7 +154,7 @@ type TopologySpreadConstraint struct {
 // +kubebuilder:validation:Enum=DoNotSchedule;ScheduleAnyway
 type SpreadAction string
 
-// SpreadNodePolicy is how a constraint takes nodes into account.
+// SpreadNodePolicy controls how a constraint takes nodes into account.
 //
 // +kubebuilder:validation:Enum=Honor;Ignore
 type SpreadNodePolicy string

@@ -50,7 +50,7 @@ const (
 	ProxyProtocolRequired ProxyProtocolMode = "Required"
 )
 
-// ListenerSources is how clients are distinguished by their addresses, and how those that misbehave are kept away.
+// ListenerSources controls how clients are distinguished by their addresses, and how misbehaving ones are kept away.
 type ListenerSources struct {
 	// penalties Enabled temporarily refuses sources that repeatedly fail to log in, hold
 	// connections without logging in, or send garbage. Default: Enabled, but Disabled
@@ -101,8 +101,8 @@ const (
 	PenaltiesDisabled PenaltyMode = "Disabled"
 )
 
-// ListenerKeyPolicy is when users' keys are reported as expiring or unused, in states,
-// conditions and metrics. It refuses no login.
+// ListenerKeyPolicy controls when users' keys are reported as expiring or unused, in
+// states, conditions and metrics. It refuses no login.
 //
 // +kubebuilder:validation:MinProperties=1
 type ListenerKeyPolicy struct {

@@ -63,8 +63,8 @@ type ListenerService struct {
 	// +kubebuilder:validation:XValidation:message="keys and values must not have more than 32768 bytes in total",rule="self.map(k, size(k) + size(bytes(self[k]))).sum() <= 32768"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 
-	// ipFamilyPolicy is whether the Service has IPv4 addresses, IPv6 addresses, or both.
-	// Default: SingleStack, with the first family of the cluster.
+	// ipFamilyPolicy controls whether the Service has IPv4 addresses, IPv6 addresses, or
+	// both. Default: SingleStack, with the first family of the cluster.
 	// +optional
 	IPFamilyPolicy IPFamilyPolicy `json:"ipFamilyPolicy,omitempty"`
 
@@ -106,7 +106,7 @@ type ListenerService struct {
 	TrafficDistribution TrafficDistribution `json:"trafficDistribution,omitempty"`
 }
 
-// IPFamilyPolicy is which IP families the addresses of a Service have.
+// IPFamilyPolicy controls which IP families the addresses of a Service have.
 //
 // +kubebuilder:validation:Enum=SingleStack;PreferDualStack;RequireDualStack
 type IPFamilyPolicy string
@@ -123,7 +123,7 @@ const (
 // +kubebuilder:validation:Enum=IPv4;IPv6
 type IPFamily string
 
-// NodePortAllocation is whether a Service of type LoadBalancer gets ports on the nodes.
+// NodePortAllocation controls whether a Service of type LoadBalancer gets ports on the nodes.
 //
 // +kubebuilder:validation:Enum=Allocate;Omit
 type NodePortAllocation string
@@ -134,7 +134,7 @@ const (
 	NodePortsOmit     NodePortAllocation = "Omit"
 )
 
-// SessionAffinity is whether a client always reaches the same pod.
+// SessionAffinity controls whether a client always reaches the same pod.
 //
 // +kubebuilder:validation:Enum=None;ClientIP
 type SessionAffinity string

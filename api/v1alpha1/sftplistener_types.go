@@ -218,7 +218,7 @@ type SFTPListenerSpec struct {
 	// +optional
 	HomeDirectory ListenerHomeDirectory `json:"homeDirectory,omitempty,omitzero"`
 
-	// keyPolicy is when users' keys are reported as expiring or unused. It refuses no login.
+	// keyPolicy controls when users' keys are reported as expiring or unused. It refuses no login.
 	// +optional
 	KeyPolicy ListenerKeyPolicy `json:"keyPolicy,omitempty,omitzero"`
 

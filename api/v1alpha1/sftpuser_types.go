@@ -348,7 +348,7 @@ type SFTPUserStatus struct {
 	// provedHostKeys are the fingerprints of those host keys of the listener that a client of
 	// this user has learned, as OpenSSH's client does after a login: it asked for a proof and
 	// got it. If a key that is Advertised is missing here, clients of this user will ask about it,
-	// or fail, when it becomes Active, unless they got it in another way.
+	// or fail, when it becomes Active, unless they got it in a different way.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
@@ -460,12 +460,12 @@ type UserKeyStatus struct {
 	State KeyState `json:"state,omitempty"`
 }
 
-// KeyState is whether a key logs in, and whether it needs attention. Active, Expiring and
-// Unused keys log in: Expiring expires within the listener's keyPolicy.expiringWithinDays,
-// Unused was not used for keyPolicy.unusedAfterDays. Expired and NotYetValid keys do not,
-// because of their validity period, and Weak ones because of the listener's cryptoPolicy.
-// AssignedElsewhere is a key that an SFTPKey assigns to another user, and Revoked one that
-// the listener's revokedKeys names.
+// KeyState shows whether a key logs in, and whether it needs attention. Active, Expiring
+// and Unused keys log in: Expiring expires within the listener's
+// keyPolicy.expiringWithinDays, Unused was not used for keyPolicy.unusedAfterDays. Expired
+// and NotYetValid keys do not, because of their validity period, and Weak ones because of
+// the listener's cryptoPolicy. AssignedElsewhere is a key that an SFTPKey assigns to
+// another user, and Revoked one that the listener's revokedKeys names.
 //
 // +kubebuilder:validation:Enum=Active;Expiring;Expired;NotYetValid;Unused;Weak;AssignedElsewhere;Revoked
 type KeyState string

@@ -16,9 +16,9 @@ import (
 // renewDeadline is the library's default for renewing the lease.
 const renewDeadline = 10 * time.Second
 
-// podLock is the lease under a pod's name. A killed process leaves the lease behind, and with a unique name, which the library
-// chooses, the next process in the same pod would wait 15 seconds for its expiration, and so would every revocation. There are
-// never two processes in a pod at a time.
+// podLock returns a lock on the lease under a pod's name. A killed process leaves the lease behind, and with a unique name,
+// which the library chooses, the next process in the same pod would wait 15 seconds for its expiration, and so would every
+// revocation. There are never two processes in a pod at a time.
 func podLock(config *rest.Config, namespace, pod string) (resourcelock.Interface, error) {
 	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, namespace, leaseName,
 		resourcelock.ResourceLockConfig{Identity: pod}, config, renewDeadline)

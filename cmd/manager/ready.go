@@ -17,9 +17,9 @@ type synced interface {
 	WaitForCacheSync(ctx context.Context) bool
 }
 
-// cachesAreFilled is a check of /readyz: an operator that may not read something, or gets no answer from the API server, is not
-// ready. One that waits for the lease is ready, because its caches are filled; otherwise a rolling update, which starts the new
-// pod before it ends the old one, would never complete.
+// cachesAreFilled returns a check for /readyz: an operator that may not read something, or gets no answer from the API server,
+// is not ready. One that waits for the lease is ready, because its caches are filled; otherwise a rolling update, which starts
+// the new pod before it ends the old one, would never complete.
 func cachesAreFilled(c synced) healthz.Checker {
 	return func(r *http.Request) error {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)

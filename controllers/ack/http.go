@@ -30,12 +30,12 @@ const (
 
 var large = make(chan struct{}, largeAnswers)
 
-// HTTPStatusClient asks over HTTP.
+// HTTPStatusClient asks pods over HTTP.
 type HTTPStatusClient struct {
 	client http.Client
 }
 
-// NewHTTPStatusClient returns an StatusClient that connects to pods' addresses directly: never through a
+// NewHTTPStatusClient returns a StatusClient that connects to pods' addresses directly: never through a
 // proxy, and without following redirects, since a foreign process may answer.
 func NewHTTPStatusClient() *HTTPStatusClient {
 	return &HTTPStatusClient{client: http.Client{

@@ -33,13 +33,13 @@ type Known struct {
 // keys of certificates, and for proofs of host keys.
 const spareEntries = 1000
 
-// limit is the number of entries that a report may have. The rest goes into the next report,
-// so no number of changes makes a pod's reports unusable.
+// limit returns the number of entries that a report may have. The rest goes into the next
+// report, so no number of changes makes a pod's reports unusable.
 func (k Known) limit() int { return min(2*max(k.Keys, 0)+spareEntries, config.MaxKeyUses) }
 
-// entrySize is the maximum size of an entry, in bytes of JSON. The longest is of refused logins: a
-// UID has up to 63 characters, a reason 64, an address 45, a fingerprint 50, each of two times 20,
-// a count 20, and their names some 80.
+// entrySize is the maximum size of an entry, in bytes of JSON. The longest entries are those of
+// refused logins: a UID has up to 63 characters, a reason 64, an address 45, a fingerprint 50,
+// each of two times 20, a count 20, and their names some 80.
 const entrySize = 384
 
 // maxRefusalReason bounds the reasons of refused logins.
@@ -48,7 +48,7 @@ const maxRefusalReason = 64
 // maxInstance bounds the name of a daemon's process, which is kept between requests.
 const maxInstance = 64
 
-// maxReport is the size of a report with that many entries, in bytes.
+// maxReport returns the maximum size of a report with that many entries, in bytes.
 func maxReport(entries int) int { return entries*entrySize + 4<<10 }
 
 func (k Known) user(uid string) bool { return k.User != nil && k.User(uid) }

@@ -29,10 +29,11 @@ type Result struct {
 	Loaded []string
 	// Behind are the names of those that have not, sorted.
 	Behind []string
-	// Late is the time since when each pod of Behind has lacked its wanted configuration, whichever that was, in whole seconds.
+	// Late is the time since which each pod of Behind has lacked its wanted configuration, whichever that was, in whole
+	// seconds.
 	Late map[string]time.Time
-	// Began is when the pods were first to load this configuration: when it was written, or
-	// when a pod was ready to load it, if that was later. It is zero if another process of the
+	// Began is when the pods could first load this configuration: when it was written, or when
+	// a pod was ready to load it, if that was later. It is zero if another process of the
 	// operator has written it. Completed is when all ready pods had it for the first time.
 	Began, Completed time.Time
 	// Sessions is the number of sessions in the ready pods, nil if one did not report it.

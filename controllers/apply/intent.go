@@ -115,8 +115,8 @@ func (in intent) resource() schema.GroupResource {
 	return schema.GroupResource{Group: in.kind.Group, Resource: in.kind.Kind}
 }
 
-// contains reports whether an object has all fields of another one with the same values. What it
-// has in addition are others' fields and defaults. Lists must have equal lengths.
+// contains reports whether an object has all fields of another one with the same values.
+// Additional fields belong to others, or are defaults. Lists must have equal lengths.
 func contains(has, wanted any) bool {
 	switch w := wanted.(type) {
 	case map[string]any:

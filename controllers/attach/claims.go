@@ -12,7 +12,7 @@ type claims struct {
 	holders map[string]*verdict
 	// contested has the names that several users ask for, and how many beyond the first.
 	contested map[string]int
-	// seats are those of the last decision, with which the holders were found.
+	// seats are those of the last decision, from which the holders were determined.
 	seats map[types.UID]Seat
 	// earlier are the Holders of the input.
 	earlier map[string]types.NamespacedName

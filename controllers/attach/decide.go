@@ -126,7 +126,7 @@ type decision struct {
 	rules *rules
 }
 
-// decide is judge, with what a rule says about a user that is accepted.
+// decide is judge, plus the effects of a rule on an accepted user.
 func (d *decision) decide(o *Decision, v, holder *verdict) {
 	if o.Reason, o.Message = d.judge(v, holder); o.Accepted() {
 		o.MaxNamespaceConnections, o.RefusedMethod = d.rules.maxConnections(v.rule), d.rules.refusedMethod(v.rule)

@@ -6,9 +6,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// HomeVolume is the name of the volume that holds home directories: the one that the spec asks for or, while
-// status.homeVolume names another one, the volume with that one's claim. It is "" if the spec no longer has
-// that volume, or has it on another claim: an empty directory must not take the place of a partner's files.
+// HomeVolume returns the name of the volume that holds home directories: the one that the spec asks for or,
+// while status.homeVolume names another one, the volume with that one's claim. It is "" if the spec no
+// longer has that volume, or has it on a different claim: an empty directory must not take the place of a
+// partner's files.
 func HomeVolume(l *v1alpha1.SFTPListener) string {
 	wanted := wantedHome(l)
 	if wanted == nil {

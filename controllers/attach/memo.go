@@ -184,7 +184,7 @@ func (v *verdict) judgeUnder(r *rules, rule int) {
 	v.ruleReason, v.ruleMessage = checkRule(r.listener, v.user, &r.all[rule])
 }
 
-// unreadable turns a panic about a user's spec into a reason against it.
+// unreadable turns a panic about a user's spec into a reason to refuse it.
 func unreadable(panicked any, reason, message *string) {
 	if panicked != nil {
 		*reason, *message = v1alpha1.ReasonUserRejected, "The operator cannot read the user's spec; report this as a bug"

@@ -39,8 +39,8 @@ func Methods(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) (methods factor.Set
 	return distinct(methods), false, nil
 }
 
-// Methods is the function Methods for the user, without the combinations that the rule of its namespace does not allow: keys of
-// SFTPKeys do not log in a user whose namespace may use passwords only.
+// Methods returns the same as the function Methods for the user, without the combinations that the rule of its namespace does
+// not allow: keys of SFTPKeys do not log in a user whose namespace may use passwords only.
 func (d Decision) Methods(l *v1alpha1.SFTPListener) (methods factor.Set, explicit bool, err error) {
 	methods, explicit, err = Methods(l, d.User)
 	return slices.DeleteFunc(methods, func(c factor.Combination) bool { return slices.Contains(c, factor.Step(d.RefusedMethod)) }), explicit, err

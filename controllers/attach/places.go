@@ -43,7 +43,7 @@ func (p Places) Check(most int) error {
 	return nil
 }
 
-// Len is the number of users.
+// Len returns the number of users.
 func (p Places) Len() int { return len(p) / placeSize }
 
 // Has reports whether a user is in the set.

@@ -89,7 +89,7 @@ func (r *rules) matches(rule int, namespace string, labelsOf map[string]map[stri
 	return false
 }
 
-// maxUsers is how many logins a namespace may have under a rule.
+// maxUsers returns how many logins a namespace may have under a rule.
 func (r *rules) maxUsers(rule int, namespace string) int {
 	switch most := r.all[rule].MaxUsers; {
 	case most != nil:
@@ -100,7 +100,7 @@ func (r *rules) maxUsers(rule int, namespace string) int {
 	return max(1, MaxUsers(r.listener)/2)
 }
 
-// maxConnections is how many connections a namespace may have under a rule, 0 for the daemon's own limit.
+// maxConnections returns how many connections a namespace may have under a rule, 0 for the daemon's own limit.
 func (r *rules) maxConnections(rule int) int {
 	if n := r.all[rule].MaxConnections; n != nil {
 		return int(*n)
@@ -108,7 +108,7 @@ func (r *rules) maxConnections(rule int) int {
 	return 0
 }
 
-// refusedMethod is the method that a rule does not allow, "" if it allows both.
+// refusedMethod returns the method that a rule does not allow, "" if it allows both.
 func (r *rules) refusedMethod(rule int) v1alpha1.AuthMethod {
 	allowed := r.all[rule].Methods
 	for _, m := range []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey, v1alpha1.AuthPassword} {
@@ -132,7 +132,7 @@ func checkRule(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, rule *v1alpha1.Al
 	return "", ""
 }
 
-// remedy is the end of each message about a rule.
+// remedy returns the end of each message about a rule.
 func remedy(rule *v1alpha1.AllowedUsersRule) string {
 	return fmt.Sprintf("or ask its owner to change the rule %q of spec.allowedUsers", rule.Name)
 }

@@ -86,8 +86,8 @@ func New(o Options) *Reader {
 	return r
 }
 
-// hashers is how many hashes may be computed at a time. Each takes 19 MiB, and the rest of the
-// operator also needs a CPU.
+// hashers returns how many hashes may be computed at a time. Each takes 19 MiB, and the rest
+// of the operator also needs a CPU.
 func hashers() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
 // Get returns what is known about a reference without waiting, and queues a read if its Secret in

@@ -56,7 +56,7 @@ type Plan struct {
 	Changes []Change
 }
 
-// Change is a key's change of state. From is "" for one that is new, To for one that is gone.
+// Change is a key's change of state. From is "" for a new key, To for one that is gone.
 type Change struct {
 	Key
 	From, To v1alpha1.HostKeyState
@@ -64,7 +64,7 @@ type Change struct {
 	Forced bool
 }
 
-// Next is when to decide again, zero if no time changes anything.
+// Next returns when to decide again, zero if no time changes anything.
 func (p Plan) Next() (at time.Time) {
 	for i := range p.Keys {
 		if t := p.Keys[i].Next; !t.IsZero() && (at.IsZero() || t.Before(at)) {
@@ -146,7 +146,7 @@ func (d *decision) retiring() bool {
 	return slices.ContainsFunc(d.keys, func(h Held) bool { return h.State == v1alpha1.HostKeyRetiring })
 }
 
-// first returns the keys of a new listener: no pod announces anything else, and no client knows another key.
+// first returns the keys of a new listener: no pod announces anything else, and no client knows a different key.
 func (d *decision) first() Plan {
 	for _, k := range d.want {
 		h := Held{Key: k, State: v1alpha1.HostKeyAdvertised, Since: d.now()}
@@ -159,7 +159,7 @@ func (d *decision) first() Plan {
 	return Plan{Keys: d.keys}
 }
 
-// now is the time in the precision of a status.
+// now returns the time with the precision of a status.
 func (d *decision) now() time.Time { return d.Now.Truncate(time.Second) }
 
 // carryOver copies the current keys, except for those that are no longer wanted and that no

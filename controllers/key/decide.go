@@ -34,7 +34,7 @@ func SecretName(k *v1alpha1.SFTPKey) string {
 	return baseName(k)
 }
 
-// SecretOf is the name of the Secret of a generated key's pair of a revision.
+// SecretOf returns the name of the Secret that holds a revision of a generated key.
 func SecretOf(k *v1alpha1.SFTPKey, revision int32) string {
 	return secretOfRevision(baseName(k), revision)
 }
@@ -57,8 +57,8 @@ func baseName(k *v1alpha1.SFTPKey) string { return cmp.Or(k.Spec.SecretName, k.N
 // Decide decides what to do, given the current Secret, or nil.
 //
 // A pair is generated once. The public key in the status records that: if the Secret is
-// later gone or holds another key, this is reported, because to clients a new host key
-// looks like a man-in-the-middle attack.
+// later gone or holds a different key, this is reported, because to clients a new host
+// key looks like a man-in-the-middle attack.
 func Decide(k *v1alpha1.SFTPKey, secret *corev1.Secret) Verdict {
 	name := SecretName(k)
 	generated := k.Spec.Source != v1alpha1.KeyExisting

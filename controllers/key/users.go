@@ -28,8 +28,8 @@ const (
 	holderIndex      = "user.fingerprints"
 )
 
-// beginning is the index key for users: most fingerprints belong to one user, and separate index
-// entries took 1.1 KiB for a user with two keys. The first base64 character divides a
+// beginning returns the index key for users: most fingerprints belong to one user, and separate
+// index entries took 1.1 KiB for a user with two keys. The first base64 character divides a
 // namespace's users into 64 parts.
 func beginning(fingerprint string) string {
 	return fingerprint[:min(len("SHA256:")+1, len(fingerprint))]

@@ -44,7 +44,7 @@ func (m *Manifests) source(users []*v1alpha1.SFTPUser, prev Previous) compile.Re
 	}
 }
 
-// previousHashes has those that an earlier run made of clear-text passwords.
+// previousHashes returns the hashes that an earlier run made of clear-text passwords.
 func previousHashes(users []*v1alpha1.SFTPUser, prev Previous) map[credentials.Ref][]*config.Password {
 	out := map[credentials.Ref][]*config.Password{}
 	for _, u := range users {

@@ -127,10 +127,10 @@ const (
 	fieldTracing        = "spec.tracing.endpoint"
 )
 
-// StorageClassField is the field with the storage class of a volume.
+// StorageClassField returns the field with the storage class of a volume.
 func StorageClassField(volume string) string {
 	return "spec.volumes[" + volume + "].claimTemplate.storageClassName"
 }
 
-// RetentionField is a field of a rule of retention.
+// RetentionField returns a field of a retention rule.
 func RetentionField(rule, field string) string { return "spec.retention.rules[" + rule + "]." + field }

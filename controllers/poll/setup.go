@@ -39,11 +39,11 @@ func (p *Poller) Setup(mgr ctrl.Manager, options controller.Options) error {
 		Complete(fair.Wrap(p, max(1, options.MaxConcurrentReconciles)))
 }
 
-// Changed is a source of the listeners' controller: listeners whose Result has changed, or
-// whose pods have reported the use of keys.
+// Changed returns a source for the listeners' controller: listeners whose Result has
+// changed, or whose pods have reported the use of keys.
 func (p *Poller) Changed() source.Source { return p.queue(&p.wake) }
 
-// queue is a source that keeps its controller's queue, and adds all listeners to it.
+// queue returns a source that keeps its controller's queue, and adds all listeners to it.
 func (p *Poller) queue(into *queue) source.Source {
 	return source.Func(func(_ context.Context, q queue) error {
 		p.mu.Lock()

@@ -22,7 +22,7 @@ var ErrForeign = errors.New("exists and is not a record of this listener; rename
 
 var kind = keptsecret.Kind{Type: SecretType, Label: v1alpha1.LabelRecord, Foreign: ErrForeign}
 
-// SecretName is the name of the Secret with the record of a listener.
+// SecretName returns the name of the Secret with the record of a listener.
 func SecretName(listener string) string { return listener + "-sftp-record" }
 
 // Read reads the record of a listener, zero if there is none. One that cannot be decoded counts as none, because nothing in it

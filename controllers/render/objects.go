@@ -64,7 +64,7 @@ func NetworkPolicy(l *v1alpha1.SFTPListener, operatorNamespace string) *networki
 	}
 }
 
-// watchers are the operator, and the pods of monitoring namespaces.
+// watchers returns the peers that may read the pods' state: the operator, and the pods of monitoring namespaces.
 func watchers(operatorNamespace string) []networkingv1.NetworkPolicyPeer {
 	return []networkingv1.NetworkPolicyPeer{
 		{

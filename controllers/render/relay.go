@@ -120,7 +120,8 @@ func RelayDeployment(l *v1alpha1.SFTPListener, image string, config []byte, key 
 	return d
 }
 
-// relayPod has the settings of the listener's pods that concern the cluster, but not those that concern volumes.
+// relayPod returns a pod with the settings of the listener's pods that concern the cluster, but not those that concern
+// volumes.
 func relayPod(l *v1alpha1.SFTPListener, image string) corev1.PodSpec {
 	pod := l.Spec.Infrastructure.Pod
 	group := &corev1.PodSecurityContext{
@@ -161,5 +162,5 @@ func relayPod(l *v1alpha1.SFTPListener, image string) corev1.PodSpec {
 	return spec
 }
 
-// RelayPort is the port of a relay's Service and pod.
+// RelayPort returns the port of a relay's Service and pod.
 func RelayPort() string { return strconv.Itoa(HealthPort) }

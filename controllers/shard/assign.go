@@ -58,7 +58,7 @@ type assignment struct {
 
 func (a *assignment) size(i int) int { return len(a.Records[i].Line) }
 
-// held is the room that an incumbent held.
+// held returns the room that an incumbent held.
 func (a *assignment) held(i int) int { return a.Previous[a.Records[i].UID].Bytes }
 
 // keep gives each incumbent the room that it had, or less if its record needs less.
@@ -166,7 +166,7 @@ func (a *assignment) place(i int) {
 	a.decisions[i] = Decision{Fits, to}
 }
 
-// emptiest is the shard with the most room, the first of several.
+// emptiest returns the shard with the most room, the first if there are several.
 func (a *assignment) emptiest() int {
 	best := 0
 	for i, free := range a.free {

@@ -88,7 +88,7 @@ func (s *OutcomeStore) Get(listener, user types.NamespacedName) (Outcome, bool) 
 	return o, ok
 }
 
-// Source is the source of the user reconciler's controller.
+// Source returns the source of the user reconciler's controller.
 func (s *OutcomeStore) Source() source.Source {
 	return source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		s.mu.Lock()

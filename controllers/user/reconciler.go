@@ -61,7 +61,7 @@ func ListenerOf(u *v1alpha1.SFTPUser) types.NamespacedName {
 	return types.NamespacedName{Namespace: ns, Name: u.Spec.ListenerRef.Name}
 }
 
-// listenerName is how the status of a user names its listener.
+// listenerName returns the name by which the status of a user refers to its listener.
 func listenerName(u *v1alpha1.SFTPUser) string {
 	l := ListenerOf(u)
 	if l.Namespace == u.Namespace {

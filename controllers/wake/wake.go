@@ -49,7 +49,7 @@ func (w *Waker) WakeLater(name types.NamespacedName, d time.Duration) {
 	q.AddWithOpts(priorityqueue.AddOpts{After: d, Priority: new(handler.LowPriority)}, reconcile.Request{NamespacedName: name})
 }
 
-// Source is the source of the controller that the Waker wakes.
+// Source returns the source of the controller that the Waker wakes.
 func (w *Waker) Source() source.Source {
 	return source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		w.mu.Lock()

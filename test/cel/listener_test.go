@@ -274,10 +274,10 @@ func TestListenerAllowedUsersRules(t *testing.T) {
 
 func TestListenerUpdate(t *testing.T) {
 	const (
-		class = `storageClassName must not be changed: make a new volume with another name and move the files`
-		modes = `accessModes must not be changed: make a new volume with another name and move the files`
+		class = `storageClassName must not be changed: make a new volume with a different name and move the files`
+		modes = `accessModes must not be changed: make a new volume with a different name and move the files`
 		other = `{name: other, emptyDir: {}}`
-		kind  = `the kind of a volume must not change, because its files would not move: make a new volume with another name`
+		kind  = `the kind of a volume must not change, because its files would not move: make a new volume with a different name`
 
 		lbClass = `loadBalancerClass must not be changed while type is LoadBalancer, because Services do not allow it: set type to ClusterIP in between, or make a new listener`
 	)
@@ -298,7 +298,7 @@ func TestListenerUpdate(t *testing.T) {
 		},
 		{name: "another volume may have another class", to: `
 spec: {volumes: [{name: home, claimTemplate: {storage: 10Gi}}, {name: fast, claimTemplate: {storage: 1Gi, storageClassName: b}}]}`},
-		{"storage does not shrink", home(`{storage: 2Gi}`), home(`{storage: 2047Mi}`), `must not be lowered, because a claim cannot shrink: make a new volume with another name and move the files`},
+		{"storage does not shrink", home(`{storage: 2Gi}`), home(`{storage: 2047Mi}`), `must not be lowered, because a claim cannot shrink: make a new volume with a different name and move the files`},
 		{name: "the same storage in another unit", from: home(`{storage: 2Gi}`), to: home(`{storage: 2048Mi}`)},
 		{"a claimTemplate stays one", home(`{storage: 1Gi}`), `spec: {volumes: [{name: home, persistentVolumeClaim: {claimName: a}}]}`, kind},
 		{"an emptyDir stays one", `spec: {volumes: [{name: home, emptyDir: {}}]}`, home(`{storage: 1Gi}`), kind},

@@ -149,7 +149,7 @@ func (r result) failure() error {
 
 var errPanic = errors.New("the operator has a defect; its log has the details")
 
-// contained is deliver with panics turned into errors, so that the status reports them.
+// contained runs deliver and turns panics into errors, so that the status reports them.
 func (r *Reconciler) contained(ctx context.Context, l *v1alpha1.SFTPListener, m *memory) (out result, wait time.Duration) {
 	defer func() {
 		if p := recover(); p != nil {

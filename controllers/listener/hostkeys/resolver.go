@@ -74,7 +74,7 @@ type Certificate struct {
 	Renewal, End time.Time
 }
 
-// WaitsForPods is set if a key's next step waits until pods have acknowledged the current one.
+// WaitsForPods reports whether a key's next step waits until pods have acknowledged the current one.
 func (r Result) WaitsForPods() bool {
 	return slices.ContainsFunc(r.Keys, func(k hostkey.Held) bool { return k.WaitingFor == v1alpha1.HostKeyWaitPods })
 }

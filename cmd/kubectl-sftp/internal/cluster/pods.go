@@ -54,7 +54,7 @@ func (c *Cluster) Forward(ctx context.Context, pod *corev1.Pod, log io.Writer) (
 	return c.ForwardTo(ctx, pod, render.SFTPPort, log)
 }
 
-// ForwardTo is Forward to another port of a pod.
+// ForwardTo does the same as Forward for a different port of a pod.
 func (c *Cluster) ForwardTo(ctx context.Context, pod *corev1.Pod, port int, log io.Writer) (address string, err error) {
 	core, err := typedcorev1.NewForConfig(c.Config)
 	if err != nil {

@@ -157,8 +157,8 @@ func utc(t *metav1.Time) *time.Time {
 	return new(t.UTC())
 }
 
-// problems are the conditions that are not True, one for each reason. Ready repeats another condition, and a condition that is
-// not evaluated before the object is accepted is not a problem.
+// problems returns the conditions that are not True, one for each reason. Ready repeats another condition, and a condition
+// that is not evaluated before the object is accepted is not a problem.
 func problems(list []metav1.Condition, generation, observed int64) []problem {
 	var out []problem
 	refused := meta.IsStatusConditionFalse(list, v1alpha1.ConditionAccepted)

@@ -105,7 +105,7 @@ Everything is done with your own permissions in the cluster. Anything that you m
 	return root
 }
 
-// exactly is cobra's argument check, with the exit code of a wrong command line.
+// exactly returns cobra's argument check, with the exit code of a wrong command line.
 func exactly(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if err := check(c, args); err != nil {

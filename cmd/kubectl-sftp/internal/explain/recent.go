@@ -61,7 +61,7 @@ func (e *explainer) recent() {
 	}
 }
 
-// noRefusal is for a log without a refusal, or with a login after it.
+// noRefusal adds the check for a log without a refusal, or with a login after it.
 func (e *explainer) noRefusal(name string, login Line, loggedIn bool) {
 	const only = "penalties, connection limits and client errors are only in the pods' logs"
 	switch {
@@ -76,7 +76,7 @@ func (e *explainer) noRefusal(name string, login Line, loggedIn bool) {
 	}
 }
 
-// latest is the latest line of late that counts: a login or a refusal.
+// latest returns the latest line of late that counts: a login or a refusal.
 func (e *explainer) latest() (last Line, found bool) {
 	for _, l := range e.Log.Lines {
 		if l.Event == "session_revoked" || e.Now.Sub(l.Time) > Recently || found && l.Time.Before(last.Time) {

@@ -86,7 +86,7 @@ func keysOf(u *v1alpha1.SFTPUser, now time.Time) []Key {
 	return out
 }
 
-// inline is a line of the spec that the operator does not list.
+// inline returns the key in a line of the spec that the operator does not list.
 func inline(line string) Key {
 	k := Key{Origin: "inline", State: Pending, Note: "the operator has not seen it, or does not accept the user"}
 	if public, comment, _, _, err := ssh.ParseAuthorizedKey([]byte(line)); err == nil {

@@ -40,7 +40,7 @@ type Plan struct {
 	Notes []string
 }
 
-// Directory is a user's directory on each volume.
+// Directory returns the user's directory, relative to each volume.
 func (in Input) Directory() string { return path.Join(in.Namespace, in.Name) }
 
 // Decide returns the plan, or why there is none.

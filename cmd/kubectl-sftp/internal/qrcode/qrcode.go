@@ -53,7 +53,7 @@ func Write(w io.Writer, text string, colored bool) error {
 	return err
 }
 
-// block is the character whose halves are drawn or not.
+// block returns the character whose halves are drawn or not.
 func block(upper, lower bool) string {
 	switch {
 	case upper && lower:
