@@ -269,7 +269,7 @@ type ListenerPod struct {
 	SupplementalGroups []int64 `json:"supplementalGroups,omitempty"`
 }
 
-// PullPolicy is when a node pulls an image.
+// PullPolicy controls when a node pulls an image.
 //
 // +kubebuilder:validation:Enum=Always;IfNotPresent;Never
 type PullPolicy string

@@ -30,8 +30,8 @@ type stdioFlags struct {
 }
 
 // runStdio serves one session for a user who has logged in by other means: a client that starts its
-// server itself, or an sshd with this as its subsystem. It has that user's rights, and no jail without
-// --root.
+// server itself, or an sshd with this as its subsystem. It has that user's permissions, and no jail
+// without --root.
 func runStdio(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var f stdioFlags
 	// Short flags can be joined (-el debug3), which package flag does not know.

@@ -196,7 +196,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Whatever a pod reports, only users and keys that are known are kept. What a daemon reports is kept.
+// Whatever a pod reports, only known users and keys are kept. Everything that a daemon reports is kept.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"instance":"i","sequence":9,"more":true,"uses":[{"uid":"u","fingerprint":"k1","day":"2026-11-25"}],"hostKeyProofs":[{"uid":"u","fingerprint":"h"}]}`))
 	f.Add([]byte(`{"refusals":[{"uid":"u","since":"2026-11-25T12:00:00Z","last":"2026-11-25T12:00:01Z","count":2,"reason":"wrong_password","source":"192.0.2.1"}]}`))

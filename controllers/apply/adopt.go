@@ -35,7 +35,7 @@ func (h Handle) Check(ctx context.Context, live client.Object) error {
 // admit returns nil if an existing object may be written: it is owned by the listener, or has no owner and is adopted.
 //
 // A label does not make an object the listener's: server-side apply keeps fields that it does not
-// know, so an earlier Deployment with the right label and another container would run that
+// know, so an earlier Deployment with the right label and an additional container would run that
 // container under the operator's name. A claim has no owner by default, and contains nothing that
 // runs.
 func (h Handle) admit(ctx context.Context, in intent, live client.Object) error {

@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// What is recorded about a listener is removed with it, and a new one with the same name starts with no records.
+// Everything recorded about a listener is removed with it, and a new one with the same name starts with no records.
 func TestForget(t *testing.T) {
 	a := &Applier{Client: api, Live: api}
 	other := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "other", UID: "2222"}}

@@ -93,7 +93,7 @@ func TestCertificatesNeedAnAuthority(t *testing.T) {
 	}
 }
 
-// Requirements of a listener that cannot be parsed are the listener's error, and no user is accepted in spite of them.
+// Requirements of a listener that cannot be parsed are the listener's error, and no user is accepted despite them.
 func TestRequiredMethodsThatCannotBeUsed(t *testing.T) {
 	d := decideOne(t, listener(requiring("x")), user("platform", "acme", authenticating("", "PublicKey")))
 	if d.Reason != v1alpha1.ReasonMethodNotAllowed || !strings.HasPrefix(d.Message, "The listener's requiredMethods cannot be used: ") {

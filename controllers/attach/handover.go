@@ -7,8 +7,8 @@ import (
 )
 
 // handOver moves login names from users that cannot have a login to users that can: otherwise a tenant whose users exceed its
-// share could keep any number of names from the others. A name moves only to a user that is accepted with it, in a place that
-// is free, so no one loses a login; and the user that had it does not get it back while that user keeps it. If several users
+// share could keep any number of names from the others. A name moves only to a user that is accepted with it, in a free
+// place, so no one loses a login; the former holder does not get the name back while the new one keeps it. If several users
 // ask for it, the order is the same as for a free name.
 //
 // The names that a backup assigns do not move: their users may be waiting for the rest of the backup.

@@ -14,7 +14,7 @@ import (
 // a multiple of three, so that base64 adds no padding.
 const placeSize = 9
 
-// Places is a set of users that have a login: the beginnings of the SHA-256 of their namespaces and names, sorted. Names may be
+// Places is a set of users that have a login: the prefixes of the SHA-256 of their namespaces and names, sorted. Names may be
 // 317 bytes long, and a listener may have 40,000 users, which would exceed the size of a Secret. The zero value is empty.
 type Places []byte
 

@@ -31,7 +31,7 @@ type rules struct {
 	all      []v1alpha1.AllowedUsersRule
 	// selectors of the rules that have one.
 	selectors []labels.Selector
-	// matched are the rules' indexes of namespaces that were looked up, and the last one.
+	// matched has the index of the rule for each namespace that was looked up, and last is the latest of them.
 	matched map[string]int
 	last    struct {
 		namespace string

@@ -38,7 +38,7 @@ func Recall(shards [][]byte, users []*v1alpha1.SFTPUser) Recalled {
 	}
 	for i, data := range shards {
 		for line := range bytes.Lines(data) {
-			// Not strictly: the line may be from another version of the operator.
+			// Not strictly: the line may be from a different version of the operator.
 			var r config.User
 			if json.Unmarshal(line, &r) != nil {
 				continue

@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/shard"
 )
 
-// What was compiled is recalled as it was held: restarting the operator changes nothing.
+// Seats and slots are recalled as they were held: restarting the operator changes nothing.
 func TestRecallOfAnOutput(t *testing.T) {
 	in := input()
 	in.Listener.Spec.MaxUsers = new(int32(2000))

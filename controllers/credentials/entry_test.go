@@ -42,7 +42,7 @@ func TestRefs(t *testing.T) {
 	}
 }
 
-// What has not been read yet is pending: it is not a problem and does not cause one.
+// An entry that has not been read yet is pending: it is not a problem and does not cause one.
 func TestPending(t *testing.T) {
 	u := user(everything())
 	c := Resolve(u, nil, func(Ref) Entry { return Entry{} })

@@ -9,9 +9,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 )
 
-// WithMethods returns the credentials with those Methods that can succeed with them. What is
-// missing becomes a Problem for a method that the user chose, otherwise only if none can
-// succeed.
+// WithMethods returns the credentials with those Methods that can succeed with them.
+// Anything missing becomes a Problem for a method that the user chose, otherwise only if
+// none can succeed.
 func (c Credentials) WithMethods(methods factor.Set, explicit bool) Credentials {
 	out := c
 	out.Methods, out.Problems = nil, slices.Clone(c.Problems)

@@ -77,8 +77,8 @@ func (k Kind) Write(
 	return s, nil
 }
 
-// Owned reports whether a Secret's owner references are as the listener wants them: set if it is to be deleted with the
-// listener, and not set otherwise.
+// Owned reports whether a Secret's owner references are as the listener wants them: set if it should be deleted with
+// the listener, and not set otherwise.
 func Owned(l *v1alpha1.SFTPListener, s *corev1.Secret) bool {
 	if endsWith(l) {
 		return metav1.IsControlledBy(s, l)

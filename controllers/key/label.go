@@ -15,7 +15,7 @@ const hashDigits = 32
 
 // labelOf returns the value of v1alpha1.LabelKey for an SFTPKey. A name that is too long for a label is cut and
 // followed by its hash. Object names cannot contain the '_' in between, so no other SFTPKey can have the label as its
-// name and thereby get at the Secrets.
+// name and thereby gain access to the Secrets.
 func labelOf(name string) string {
 	if len(name) <= validation.LabelValueMaxLength {
 		return name

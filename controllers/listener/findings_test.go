@@ -109,7 +109,7 @@ func TestWaits(t *testing.T) {
 	}
 }
 
-// What a newly started operator cannot know is not the same as what no pod could have.
+// That a newly started operator cannot know something does not mean that no pod could have it.
 func TestUnknown(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change         func(*findings)

@@ -79,7 +79,7 @@ func (r *Reconciler) index(ctx context.Context, ix client.FieldIndexer) error {
 	})
 }
 
-// nextInQueue returns the listeners that may begin when a rollout is over.
+// nextInQueue returns the listeners whose rollouts may begin when another one is over.
 func (r *Reconciler) nextInQueue(ctx context.Context, _ client.Object) []reconcile.Request {
 	names, err := r.Workload.Admission.Next(ctx, r.Image, r.Now())
 	if err != nil {

@@ -176,8 +176,8 @@ func (m *Manifests) add(ctx context.Context, schemas map[string]schema, doc []by
 	return nil
 }
 
-// names returns what is wrong with the name and the namespace of an object. They become paths of directories: those of others must
-// not lead out of where they belong.
+// names returns what is wrong with the name and the namespace of an object. They become directory paths, which must not lead
+// elsewhere.
 func names(u *unstructured.Unstructured) (out []string) {
 	for _, p := range validation.NameIsDNSSubdomain(u.GetName(), false) {
 		out = append(out, "metadata.name: "+p)

@@ -119,7 +119,7 @@ func matches(pattern, key string) bool {
 func patterns(bound string, list []string) error {
 	for _, p := range list {
 		if p == "" || strings.Contains(strings.TrimSuffix(p, "*"), "*") {
-			return fmt.Errorf("bounds.%s: %q must be a key, or the beginning of keys with one '*' at its end", bound, p)
+			return fmt.Errorf("bounds.%s: %q must be a key, or a prefix of keys with one '*' at its end", bound, p)
 		}
 	}
 	return nil

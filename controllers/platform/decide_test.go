@@ -75,7 +75,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// What a listener says itself stays.
+// A listener's own values stay.
 func TestOwnersChoiceStays(t *testing.T) {
 	own := listener(t, `
 service: {type: NodePort, ipFamilyPolicy: RequireDualStack}

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Policy is what a platform team decides. One that is nil decides nothing.
+// Policy has what a platform team decides. A nil Policy decides nothing.
 type Policy struct {
 	Defaults Defaults `json:"defaults,omitzero"`
 	Bounds   Bounds   `json:"bounds,omitzero"`
@@ -49,8 +49,8 @@ type Defaults struct {
 	Resources         *v1alpha1.PodResources `json:"resources,omitempty"`
 }
 
-// Bounds limit what listeners may ask for. A list that is nil bounds nothing, and one that is empty allows nothing. What a
-// listener leaves open is always allowed, apart from a limit of resources that has a maximum.
+// Bounds limit what listeners may ask for. A nil list bounds nothing, and an empty one allows nothing. Anything that a
+// listener leaves open is always allowed, except for a resource limit that has a maximum.
 type Bounds struct {
 	ServiceTypes        []v1alpha1.ServiceType    `json:"serviceTypes,omitempty"`
 	LoadBalancerClasses []string                  `json:"loadBalancerClasses,omitempty"`
@@ -64,7 +64,7 @@ type Bounds struct {
 	SupplementalGroups  []int64                   `json:"supplementalGroups,omitempty"`
 	// Tolerations are those that listeners may have, see covers.
 	Tolerations []v1alpha1.Toleration `json:"tolerations,omitempty"`
-	// Annotations are keys, or beginnings of keys before a '*', that infrastructure.annotations and service.annotations may
+	// Annotations are keys, or prefixes of keys before a '*', that infrastructure.annotations and service.annotations may
 	// have.
 	Annotations []string `json:"annotations,omitempty"`
 	// Labels are the same for infrastructure.labels, in addition to those of Defaults.
@@ -111,8 +111,8 @@ func ReadFile(name string) (*Policy, error) {
 	return p, nil
 }
 
-// Parse parses a policy in YAML or JSON. It refuses what it does not know, values that no listener could have, and defaults
-// that the bounds do not allow.
+// Parse parses a policy in YAML or JSON. It refuses anything that it does not know, values that no listener could have, and
+// defaults that the bounds do not allow.
 func Parse(data []byte) (*Policy, error) {
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("the policy has %d bytes, more than %d", len(data), maxFile)

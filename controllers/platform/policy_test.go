@@ -64,7 +64,7 @@ func TestParse(t *testing.T) {
 		"a pull policy":                 {"defaults: {imagePullPolicy: Sometimes}", `imagePullPolicies: "Sometimes"`},
 		"an owner of volumes":           {"bounds: {fsGroupPolicies: [Root]}", `fsGroupPolicies: "Root"`},
 		"a crypto policy":               {"bounds: {cryptoPolicies: [Modern]}", `cryptoPolicies: "Modern"`},
-		"a star in the middle":          {"bounds: {annotations: [a*b]}", `"a*b" must be a key, or the beginning of keys`},
+		"a star in the middle":          {"bounds: {annotations: [a*b]}", `"a*b" must be a key, or a prefix of keys`},
 		"a star in a label":             {"bounds: {labels: ['*a']}", `bounds.labels: "*a" must be`},
 		"no key":                        {`bounds: {annotations: [""]}`, `"" must be a key`},
 		"all annotations":               {`bounds: {annotations: ["*"]}`, ""},
@@ -110,7 +110,7 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
-// What a policy says is either refused, or decides about any listener without a panic.
+// A policy is either refused, or decides about any listener without a panic.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(everything))
 	f.Add([]byte("bounds: {tolerations: [{}], annotations: ['*'], maxLimits: {}, cryptoPolicies: []}"))

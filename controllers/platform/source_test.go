@@ -62,7 +62,7 @@ func settle(s *Source) (changed bool, err error) {
 
 func serviceTypes(s *Source) string { return fmt.Sprint(s.Policy().Bounds.ServiceTypes) }
 
-// A policy follows its file. What cannot be used leaves the previous policy in effect, and says so until it is corrected.
+// A policy follows its file. Unusable content leaves the previous policy in effect, and is reported until it is corrected.
 func TestSource(t *testing.T) {
 	m := newMount(t, clusterIP)
 	s, err := FromFile(m.file())

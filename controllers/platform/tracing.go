@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// tracing checks where spans are sent, which have login names, addresses and paths of files.
+// tracing checks where spans are sent: they contain login names, addresses and file paths.
 func (c *check) tracing(l *v1alpha1.SFTPListener) {
 	endpoint := l.Spec.Tracing.Endpoint
 	if c.TracingHosts == nil || endpoint == "" {
@@ -26,8 +26,8 @@ func (c *check) tracing(l *v1alpha1.SFTPListener) {
 	}
 }
 
-// keepSpans keeps a listener from sending spans to where the platform does not allow it: the daemon's settings are delivered
-// whatever the platform refuses.
+// keepSpans keeps a listener from sending spans to destinations that the platform does not allow: the daemon's settings are
+// delivered whatever the platform refuses.
 func keepSpans(l *v1alpha1.SFTPListener, violations []Violation) {
 	if slices.ContainsFunc(violations, func(v Violation) bool { return v.Field == fieldTracing }) {
 		l.Spec.Tracing = v1alpha1.ListenerTracing{}

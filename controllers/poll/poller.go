@@ -47,7 +47,7 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // Target is what pods of a listener should have. It is immutable, including everything that it refers to.
 type Target struct {
-	// UID of the listener. The same name with another UID is a different listener.
+	// UID of the listener. The same name with a different UID is a different listener.
 	UID types.UID
 	// Keys prove pods' answers. Without the first, no pod is asked.
 	Keys ack.Keys

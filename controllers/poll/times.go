@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// Interval is how often pods are asked when nothing else happens. What a killed pod has
-	// not reported is lost, so it is short.
+	// Interval is how often pods are asked when nothing else happens. Anything that a
+	// killed pod has not reported is lost, so it is short.
 	Interval = time.Minute
 	// intervalOfEnding is the interval for terminating pods, which still accept logins
 	// during their readiness delay.

@@ -94,8 +94,8 @@ func (r Record) Restoring(now time.Time) bool {
 	return !r.RestoredTime.IsZero() && now.Sub(r.RestoredTime).Abs() < RestoreWindow
 }
 
-// TakenUp returns the record as adopted by the listener with a UID. A record with another UID is from before the listener was
-// recreated.
+// TakenUp returns the record as adopted by the listener with a UID. A record with a different UID is from before the listener
+// was recreated.
 func (r Record) TakenUp(uid types.UID, now time.Time) Record {
 	if r.UID != "" && r.UID != uid {
 		r.RestoredTime, r.KeysPending = now.UTC().Truncate(time.Second), len(r.HostKeys) > 0

@@ -23,8 +23,8 @@ func UsesLabels(l *v1alpha1.SFTPListener) bool {
 
 // EventSinksOf returns the names of the sinks with selectors that get a user's events.
 //
-// The user's labels are not the listener's owner's: another tenant may write them. A selector therefore never reaches beyond
-// the namespace that the listener's owner names next to it.
+// The user's labels do not belong to the listener's owner: another tenant may write them. A selector therefore never reaches
+// beyond the namespace that the listener's owner names next to it.
 func EventSinksOf(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) (names []string) {
 	if !UsesLabels(l) {
 		return nil

@@ -79,7 +79,7 @@ func Labels(l *v1alpha1.SFTPListener) map[string]string {
 //
 // They exclude those of spec.infrastructure. Controllers act on labels and annotations of
 // such objects: they copy Secrets to other namespaces and bind cloud identities to accounts.
-// Anyone who may write a listener could trigger that without having those rights.
+// Anyone who may write a listener could trigger that without having those permissions.
 //
 // They also exclude app.kubernetes.io/instance: claims have no owner, and Argo CD with label
 // tracking treats an object without an owner as part of the Application that the label

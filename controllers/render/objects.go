@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 )
 
-// ServiceAccount returns the account that pods run as. It has no rights and no token.
+// ServiceAccount returns the account that pods run as. It has no permissions and no token.
 func ServiceAccount(l *v1alpha1.SFTPListener) *corev1.ServiceAccount {
 	return &corev1.ServiceAccount{
 		TypeMeta:                     metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},

@@ -36,8 +36,8 @@ func PolicyAt(l *v1alpha1.SFTPListener, now time.Time) Policy {
 	return p
 }
 
-// Policies returns this policy and the one that follows it, if any. What pods get has to be
-// usable under all of them.
+// Policies returns this policy and the one that follows it, if any. Everything that pods
+// get has to be usable under all of them.
 func (p Policy) Policies() []cryptopolicy.Policy {
 	out := []cryptopolicy.Policy{p.Policy}
 	if p.Expires == nil {

@@ -49,7 +49,7 @@ func relayMeta(l *v1alpha1.SFTPListener, name string) metav1.ObjectMeta {
 	return m
 }
 
-// RelayAccount returns the account of a relay's pods. It has no rights and no token.
+// RelayAccount returns the account of a relay's pods. It has no permissions and no token.
 func RelayAccount(l *v1alpha1.SFTPListener) *corev1.ServiceAccount {
 	return &corev1.ServiceAccount{
 		TypeMeta:                     metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},

@@ -31,8 +31,8 @@ func Parse(data []byte) (config.Revoked, error) {
 	return parseLines(data)
 }
 
-// parseLines reads public keys and their SHA-256 fingerprints, one a line. What follows
-// them in the line is a comment, and so is a line that begins with #.
+// parseLines reads public keys and their SHA-256 fingerprints, one a line. The rest of
+// the line is a comment, and so is a line that begins with #.
 func parseLines(data []byte) (out config.Revoked, err error) {
 	sc := bufio.NewScanner(bytes.NewReader(data))
 	sc.Buffer(nil, publickey.MaxLineLength)
@@ -69,7 +69,7 @@ func parseLine(line string) (fingerprint string, err error) {
 }
 
 // Fingerprint returns that of a public key in authorized_keys format, of any type and size:
-// a key that is too weak to log in may become usable with another crypto policy.
+// a key that is too weak to log in may become usable with a different crypto policy.
 func Fingerprint(line string) (string, error) {
 	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil {

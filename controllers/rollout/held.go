@@ -50,7 +50,7 @@ func Held(live, want *appsv1.Deployment, change Change) (*appsv1.Deployment, boo
 	return out, true
 }
 
-// keepField takes one field of a live pod's template. It returns false if the change is not of such a field.
+// keepField copies one field of a live pod's template. It returns false if the change is not of such a field.
 func keepField(to, from *corev1.PodTemplateSpec, change string) bool {
 	switch change {
 	case changeShutdown:
@@ -94,8 +94,8 @@ func keepConfiguration(to, from *corev1.PodSpec) {
 	}
 }
 
-// keepGroups takes the groups of a live pod's spec, or the one that owns its volumes with the mode that follows it. It returns
-// false if one of them has no groups at all, which the operator never creates.
+// keepGroups copies the groups of a live pod's spec, or the one that owns its volumes with the mode that follows it. It
+// returns false if one of them has no groups at all, which the operator never creates.
 func keepGroups(to, from *corev1.PodSpec, change string) bool {
 	if to.SecurityContext == nil || from.SecurityContext == nil {
 		return false

@@ -224,7 +224,7 @@ func Compare(live, want *appsv1.Deployment, record Record) Change {
 		}
 	}
 	for name := range before.Parts {
-		// A part known to another version of the operator.
+		// A part known to a different version of the operator.
 		if _, known := record.Parts[name]; !known && !slices.Contains(names, ChangePodTemplate) {
 			names = append(names, ChangePodTemplate)
 		}

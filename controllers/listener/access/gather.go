@@ -45,7 +45,7 @@ func (r *Reconciler) gather(
 			return e
 		})
 	}
-	// What is known about an entry may change while this runs. Then it has a new mark, and the listener is woken: an outdated
+	// The knowledge about an entry may change while this runs. Then it has a new mark, and the listener is woken: an outdated
 	// stamp costs another reconcile.
 	in.Stamp = func(u *v1alpha1.SFTPUser) (compile.Stamp, bool) {
 		s := compile.Stamp{Keys: keyring(u.Namespace).Stamp()}

@@ -69,7 +69,7 @@ func (r *Reconciler) recall(ctx context.Context, l *v1alpha1.SFTPListener, polic
 		}
 		shards[i] = secret.Data[render.ShardFile(i)]
 		for line := range bytes.Lines(shards[i]) {
-			// A line from another version of the operator may not decode; then its user is resolved from scratch.
+			// A line from a different version of the operator may not decode; then its user is resolved from scratch.
 			if u, err := config.DecodeUser(line); err == nil {
 				out.users[u.UID] = u
 			}
@@ -81,7 +81,7 @@ func (r *Reconciler) recall(ctx context.Context, l *v1alpha1.SFTPListener, polic
 }
 
 // recallSettings reads the delivered settings: which CAs the pods trust, and which keys they refuse. Other fields may be
-// from another version of the operator; without an error, the settings can replace unusable ones.
+// from a different version of the operator; without an error, the settings can replace unusable ones.
 func (r *recalled) recallSettings(data []byte) {
 	var old struct {
 		Revoked        config.Revoked `json:"revoked"`

@@ -111,7 +111,7 @@ func TestWhenToLookAgain(t *testing.T) {
 	if wait := r.good(); wait != 200*time.Millisecond {
 		t.Errorf("refused, and the clock was set back: again in %s", wait)
 	}
-	// What is accepted counts as a new beginning.
+	// After an accepted write, the retries start over.
 	fail := r.secrets.Fail
 	r.secrets.Fail = nil
 	if r.good(); r.logins() != "a" {

@@ -66,7 +66,7 @@ func TestRestart(t *testing.T) {
 	}
 	r.good()
 	wantSame(t, r, before, digest)
-	// What was invalid before the restart does not become valid through it, and a removal needs nothing more.
+	// Anything that was invalid before the restart stays invalid, and a removal needs nothing more.
 	r.remove("b")
 	if r.good(); r.logins() != "a c" {
 		t.Errorf("logins %q", r.logins())

@@ -55,7 +55,7 @@ func TestLooksAtMetadataOnly(t *testing.T) {
 	}
 }
 
-// What the API server refused cannot be loaded by any pod.
+// No pod can load a configuration that the API server refused.
 func TestNothingIsWritten(t *testing.T) {
 	r := newRig(t)
 	r.want("0 config", true, "a")

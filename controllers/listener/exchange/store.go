@@ -79,7 +79,7 @@ type Store struct {
 	listeners map[types.NamespacedName]*Listener
 }
 
-// Of returns the cells of a listener. The same name with another UID is a different listener.
+// Of returns the cells of a listener. The same name with a different UID is a different listener.
 func (s *Store) Of(name types.NamespacedName, uid types.UID) *Listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -57,8 +57,8 @@ func (r Recalled) Fingerprints() []string {
 // NewCache returns the cache of a listener, with what was recalled for it.
 func NewCache(r Recalled) *Cache { return &Cache{copies: r.Copies, held: r.Held} }
 
-// Recall reads the host keys from a configuration Secret. Settings of another version of the operator may not decode; then the
-// keys are Active, as they were before there were states.
+// Recall reads the host keys from a configuration Secret. Settings from a different version of the operator may not decode;
+// then the keys are Active, as they were before there were states.
 func Recall(l *v1alpha1.SFTPListener, data map[string][]byte, policy render.Policy) Recalled {
 	out := Recalled{Copies: map[string]Material{}}
 	for i := 0; ; i++ {

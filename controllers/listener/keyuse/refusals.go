@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// Refusals are caused by anyone who can reach the port and guesses login names. So the status of a user is written for
-	// them once in a minute at most, less often while they continue, and those of a listener's users together no more than
-	// releasesPerMinute times a minute.
+	// Anyone who can reach the port and guesses login names causes refusals. So the status of a user is written for them
+	// at most once a minute, less often while they continue, and the statuses of all of a listener's users together at
+	// most releasesPerMinute times a minute.
 	shortestInterval  = time.Minute
 	longestInterval   = time.Hour
 	releasesPerMinute = 30
@@ -25,7 +25,7 @@ const (
 	quiet = day
 	// maxProcesses bounds the daemons whose counts are kept apart. The counts of others are kept as one.
 	maxProcesses = 32
-	// maxCount is where counting ends: pods are not believed to have more.
+	// maxCount is where counting ends: higher counts from pods are not believed.
 	maxCount = math.MaxInt32
 )
 

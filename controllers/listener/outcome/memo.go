@@ -102,7 +102,7 @@ func (b *builder) begin() {
 	for i := range b.HostKeys {
 		e.WriteString(b.HostKeys[i].Fingerprint)
 	}
-	for _, line := range b.knownHosts { // a host certificate's CA is in them, too
+	for _, line := range b.knownHosts { // a host certificate's CA is also in them
 		e.WriteString(line)
 	}
 	p := b.Listener.Spec.KeyPolicy

@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 )
 
-// receipts fills in how receipts are kept. What was known stays while no pod reports it.
+// receipts fills in how receipts are kept. Known values stay while no pod reports any.
 func (in Input) receipts(st *v1alpha1.SFTPListenerStatus) {
 	if in.Listener.Spec.Uploads.Receipts == nil {
 		meta.RemoveStatusCondition(&st.Conditions, v1alpha1.ConditionReceiptsAvailable)

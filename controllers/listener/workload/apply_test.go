@@ -269,8 +269,8 @@ func TestDriftIsShown(t *testing.T) {
 	}
 }
 
-// Changing the claim's retention takes effect in both directions, with the rights of the generated role only, and other changes
-// are applied along with it.
+// Changing the claim's retention takes effect in both directions, with only the permissions of the generated role, and other
+// changes are applied along with it.
 func TestVolumeClaimRetention(t *testing.T) {
 	owned := func(c *corev1.PersistentVolumeClaim) bool { return len(c.OwnerReferences) > 0 }
 	for _, first := range []v1alpha1.RetentionPolicy{v1alpha1.Retain, v1alpha1.Delete} {

@@ -109,7 +109,7 @@ func TestPodsThatCouldNotStart(t *testing.T) {
 		t.Errorf("%d replicas with %d volumes", *before.Spec.Replicas, len(before.Spec.Template.Spec.Volumes))
 	}
 	if r.Service.Spec.Ports[0].Port != 2022 {
-		t.Error("the Service waits, too")
+		t.Error("the Service also waits")
 	}
 	e.edit(func(s *v1alpha1.SFTPListenerSpec) { s.Replicas = new(int32(1)) })
 	e.applied()

@@ -118,7 +118,7 @@ func (r *run) mustWait(ctx context.Context, live *appsv1.Deployment, change roll
 	return v1alpha1.ReasonRolloutQueued, nil
 }
 
-// waitsSince returns since when a change has waited, now if none did.
+// waitsSince returns the time since which a change has waited, now if none has.
 func (r *run) waitsSince() time.Time {
 	if p := r.in.Listener.Status.PendingRestart; p != nil {
 		return p.Since.Time

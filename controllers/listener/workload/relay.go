@@ -65,9 +65,10 @@ func (r *run) applyRelay(ctx context.Context) {
 	}
 }
 
-// restrictRelay keeps an existing relay from sending to where it must not, although the platform refuses the spec: the objects that
-// the platform's bounds are about stay as they are, but a listener that breaks one bound must not be exempt from those on
-// destinations. The relay's pods are replaced with the template that they have, because they read their configuration once.
+// restrictRelay keeps an existing relay from sending to destinations that are not allowed, even while the platform refuses the
+// spec: the objects that the platform's bounds cover stay as they are, but a listener that breaks one bound must not be exempt from
+// the bounds on destinations. The relay's pods are replaced with the template that they have, because they read their configuration
+// once.
 func (r *run) restrictRelay(ctx context.Context) {
 	l, in := r.in.Listener, r.in.Relay
 	switch {

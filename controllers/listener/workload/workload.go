@@ -97,7 +97,7 @@ type Result struct {
 	NamespaceEnding bool
 	// Err joins the temporary errors: the reconcile is retried with backoff.
 	Err error
-	// Retry is when to reconcile again although nothing happens, 0 for never.
+	// Retry is when to reconcile again even if nothing happens, 0 for never.
 	Retry time.Duration
 }
 
@@ -142,7 +142,7 @@ func (w *Workload) Apply(ctx context.Context, in Input) Result {
 	return r.out
 }
 
-// applyNeighbors applies what is around the pods.
+// applyNeighbors applies the objects around the pods.
 func (r *run) applyNeighbors(ctx context.Context, name string) {
 	l := r.in.Listener
 	r.step(ctx, "ServiceAccount", name, func(ctx context.Context) error {

@@ -13,8 +13,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 )
 
-// Source reads what users refer to, as the operator does, but with the caller's rights: anything else is an
-// *explain.DeniedError. It implements explain.Source.
+// Source reads what users refer to, as the operator does, but with the caller's permissions: anything else
+// is an *explain.DeniedError. It implements explain.Source.
 type Source struct{ client.Reader }
 
 // Secret implements explain.Source.

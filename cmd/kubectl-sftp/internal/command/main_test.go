@@ -30,7 +30,7 @@ var (
 	api client.Client
 	// environment is the API server.
 	environment *envtest.Environment
-	// administrator is a kubeconfig file with the administrator's rights.
+	// administrator is a kubeconfig file with the administrator's permissions.
 	administrator string
 )
 
@@ -71,7 +71,7 @@ type result struct {
 	out, err string
 }
 
-// plugInput runs a command line with an input and the rights of a kubeconfig.
+// plugInput runs a command line with an input and the permissions of a kubeconfig.
 func plugInput(t *testing.T, kubeconfig, input string, args ...string) result {
 	t.Helper()
 	var out, errors bytes.Buffer
@@ -167,7 +167,7 @@ func manifests(t *testing.T, namespace, file string) {
 	}
 }
 
-// account creates an account with rights in one namespace and returns its kubeconfig.
+// account creates an account with permissions in one namespace and returns its kubeconfig.
 func account(t *testing.T, namespace, name string, rules ...rbacv1.PolicyRule) string {
 	t.Helper()
 	create(t, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Rules: rules})
@@ -191,7 +191,7 @@ func account(t *testing.T, namespace, name string, rules ...rbacv1.PolicyRule) s
 	return file
 }
 
-// reads is the right to read certain kinds of this API.
+// reads returns the permission to read certain kinds of this API.
 func reads(resources ...string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{v1alpha1.GroupName}, Resources: resources, Verbs: []string{"get", "list"}}
 }

@@ -96,7 +96,7 @@ func TestKeysAsJSON(t *testing.T) {
 	}
 }
 
-// Without any rights there is an error that says so, and no crash.
+// Without any permissions there is an error that says so, and no crash.
 func TestNoRights(t *testing.T) {
 	ns := namespace(t, "no-rights")
 	nobody := account(t, ns, "nobody", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get"}})

@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/receipt"
 )
 
-// TestReceiptsVerify: the exit code says what kind of problem there is.
+// TestReceiptsVerify: the exit code shows what kind of problem there is.
 func TestReceiptsVerify(t *testing.T) {
 	signer, err := receipt.NewSigner(ed25519.NewKeyFromSeed(bytes.Repeat([]byte("s"), ed25519.SeedSize)))
 	if err != nil {

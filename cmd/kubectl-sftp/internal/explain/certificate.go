@@ -21,7 +21,7 @@ func (e *explainer) certificate() {
 		return
 	}
 	if e.Listener == nil {
-		e.key.CertificatesNotAccepted = e.add(name, Unknown, "you may not read the listener, and thus not the CAs that it trusts")
+		e.key.CertificatesNotAccepted = e.add(name, Unknown, "you may not read the listener, and therefore not the CAs that it trusts")
 		return
 	}
 	policy, err := cryptopolicy.Lookup(string(e.policyName()))

@@ -61,7 +61,7 @@ const (
 	good1    = "it is the good state"
 	volume   = "the login works; files may not"
 	keys     = "it is about an SFTPKey"
-	rolls    = "pods of the previous template serve clients, too"
+	rolls    = "pods of the previous template also serve clients"
 	events   = "events are kept, and clients log in"
 	retained = "files stay; logins are not concerned"
 	receipts = "pods keep receipts, and clients log in"

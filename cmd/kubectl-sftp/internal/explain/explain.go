@@ -50,7 +50,7 @@ type Input struct {
 	AllUsers bool
 	// NamespaceLabels of the user's namespace, nil if they could not be read.
 	NamespaceLabels map[string]string
-	// Source reads what the user refers to. What the caller may not read is a *DeniedError.
+	// Source reads what the user refers to. It returns a *DeniedError for anything that the caller may not read.
 	Source Source
 	Now    time.Time
 	// Log is what the listener's pods have logged about the user and the address.

@@ -25,7 +25,7 @@ const (
 // Input is what a Job is made from.
 type Input struct {
 	Listener *v1alpha1.SFTPListener
-	// Deployment is the listener's, whose image and rights the Job has.
+	// Deployment is the listener's, whose image and permissions the Job has.
 	Deployment *appsv1.Deployment
 	// Running reports whether the listener has pods: the Job must be on a node that can mount what they have mounted.
 	Running bool

@@ -19,7 +19,7 @@ import (
 // Input is the data on which a purge is decided.
 type Input struct {
 	Listener *v1alpha1.SFTPListener
-	// Deployment is the listener's; the Job gets its image and rights.
+	// Deployment is the listener's; the Job gets its image and permissions.
 	Deployment *appsv1.Deployment
 	// Users of all namespaces and listeners: two listeners may have one claim.
 	Users []v1alpha1.SFTPUser

@@ -64,8 +64,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// The Job's pod resembles the listener's: its image, its rights and its volumes, without its configuration, and no selector
-// matches it.
+// The Job's pod resembles the listener's: its image, its permissions and its volumes, without its configuration, and no
+// selector matches it.
 func TestJob(t *testing.T) {
 	in := input(t)
 	plan, err := Decide(in)

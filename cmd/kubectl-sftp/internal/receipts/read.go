@@ -39,7 +39,8 @@ func (r *reader) problem(kind Kind, file string, err error) {
 	r.problems = append(r.problems, Problem{Kind: kind, File: file, Detail: err.Error()})
 }
 
-// path reads a file, or all files below a directory whose names are those of receipts. An error says that they cannot be read.
+// path reads a file, or all files below a directory whose names are those of receipts. It returns an error if they cannot be
+// read.
 func (r *reader) path(name string) error {
 	info, err := os.Stat(name)
 	if err != nil {

@@ -76,7 +76,7 @@ type Options struct {
 	Files string
 }
 
-// Verify verifies receipts. An error says that they cannot be read.
+// Verify verifies receipts. It returns an error if they cannot be read.
 func Verify(o Options) (*Report, error) {
 	r := &reader{signers: o.Signers}
 	for _, name := range o.Names {
@@ -151,7 +151,7 @@ func latest(all []found) (out []found, err error) {
 	return out, nil
 }
 
-// later reports whether an upload came after another one. In a chain the sequence says so, else the clocks of the pods.
+// later reports whether an upload came after another one. In a chain the sequence decides, otherwise the clocks of the pods.
 func later(a, b found) bool {
 	if a.Chain == b.Chain {
 		return a.Sequence > b.Sequence

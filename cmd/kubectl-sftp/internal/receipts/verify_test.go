@@ -128,7 +128,7 @@ func TestVerify(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []receipts.Kind{receipts.NoFile}, "it is not a regular file"},
-		// What a client did later keeps no other file from being verified.
+		// A client's later changes do not keep other files from being verified.
 		"a link out": {func(t *testing.T, s *store) {
 			name := filepath.Join(s.files, "in/b")
 			remove(t, name)
