@@ -20,7 +20,7 @@ import (
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Inactive",type=string,JSONPath=`.status.conditions[?(@.type=="Inactive")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:message="the name of the Secret (spec.secretName, or else metadata.name) must be at most 244 characters with source Generated: -r and the number of the revision come after it",rule="(has(self.spec.source) && self.spec.source != 'Generated') || size(has(self.spec.secretName) ? self.spec.secretName : self.metadata.name) <= 244"
+// +kubebuilder:validation:XValidation:message="the name of the Secret (spec.secretName, or else metadata.name) must be at most 244 characters with source Generated: -r and the number of the revision are appended to it",rule="(has(self.spec.source) && self.spec.source != 'Generated') || size(has(self.spec.secretName) ? self.spec.secretName : self.metadata.name) <= 244"
 type SFTPKey struct {
 	metav1.TypeMeta `json:",inline"`
 

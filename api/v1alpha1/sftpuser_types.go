@@ -136,8 +136,8 @@ const (
 // UserAuthentication is how a user logs in, in addition to SFTPKeys with a userRef to the
 // user.
 //
-// +kubebuilder:validation:XValidation:message="methods with Password must have passwordSecretRef",rule="!has(self.methods) || has(self.passwordSecretRef) || !self.methods.exists(m, 'Password' in m.steps)"
-// +kubebuilder:validation:XValidation:message="methods with TOTP must have totpSecretRef: kubectl sftp totp makes the secret",rule="!has(self.methods) || has(self.totpSecretRef) || !self.methods.exists(m, 'TOTP' in m.steps)"
+// +kubebuilder:validation:XValidation:message="methods with Password require passwordSecretRef",rule="!has(self.methods) || has(self.passwordSecretRef) || !self.methods.exists(m, 'Password' in m.steps)"
+// +kubebuilder:validation:XValidation:message="methods with TOTP require totpSecretRef: kubectl sftp totp creates the secret",rule="!has(self.methods) || has(self.totpSecretRef) || !self.methods.exists(m, 'TOTP' in m.steps)"
 // +kubebuilder:validation:XValidation:message="totpSecretRef must be used: add TOTP to one of methods, or remove methods to always require a code",rule="!has(self.methods) || !has(self.totpSecretRef) || self.methods.exists(m, 'TOTP' in m.steps)"
 type UserAuthentication struct {
 	// methods are the ways to log in. Each is a combination of steps that is enough, for
@@ -192,7 +192,7 @@ type UserAuthentication struct {
 // MethodCombination is a way to log in.
 //
 // +kubebuilder:validation:XValidation:message="steps must not begin with TOTP: a code comes after PublicKey or Password",rule="self.steps[0] != 'TOTP'"
-// +kubebuilder:validation:XValidation:message="steps must have Password and TOTP at most once",rule="self.steps.filter(s, s == 'Password').size() <= 1 && self.steps.filter(s, s == 'TOTP').size() <= 1"
+// +kubebuilder:validation:XValidation:message="steps must contain Password and TOTP at most once",rule="self.steps.filter(s, s == 'Password').size() <= 1 && self.steps.filter(s, s == 'TOTP').size() <= 1"
 type MethodCombination struct {
 	// steps must succeed in this order. PublicKey is a key or certificate; twice, it means
 	// two different keys. Password uses the SSH methods password and keyboard-interactive.

@@ -139,7 +139,7 @@ func serve(args []string) error {
 	}
 	if s.daemonImage == "" {
 		if s.daemonImage, err = ownImage(ctx, mgr.GetAPIReader(), s.operatorNamespace, os.Getenv("POD_NAME")); err != nil {
-			return fmt.Errorf("find out the operator's own image, or set --daemon-image: %w", err)
+			return fmt.Errorf("determine the operator's own image (or set --daemon-image): %w", err)
 		}
 	}
 	if err := controllers.Setup(ctx, mgr, controllers.Options{

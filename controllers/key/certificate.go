@@ -96,7 +96,7 @@ func certificateCondition(m Material, ready metav1.Condition, now time.Time) (me
 		return yes(v1alpha1.ReasonHostCertificateExpired, "The host certificate expired at %s, and pods present the key without it; put a new one into %q of the Secret",
 			end.UTC().Format(time.RFC3339), CertificateEntry), status, time.Time{}
 	case !now.Before(soon):
-		return yes(v1alpha1.ReasonHostCertificateExpiring, "The host certificate expires at %s; put a new one into %q of the Secret before then, which pods load at once",
+		return yes(v1alpha1.ReasonHostCertificateExpiring, "The host certificate expires at %s; put a new one into %q of the Secret before then; pods load it at once",
 			end.UTC().Format(time.RFC3339), CertificateEntry), status, end.Time
 	}
 	return ready, status, soon

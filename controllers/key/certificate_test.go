@@ -57,7 +57,7 @@ func TestJudgeCertificate(t *testing.T) {
 		{"long to go", certified(t, m, ca), 0, "Ready", "m", 200 * hour, true},
 		{
 			"its last week", certified(t, m, ca, func(c *ssh.Certificate) { c.ValidBefore += 90 * 86400 }), 100*24*hour - 7*24*hour, "HostCertificateExpiring",
-			`The host certificate expires at 2027-03-05T12:00:00Z; put a new one into "ssh-certificate" of the Secret before then, which pods load at once`, 100 * 24 * hour, true,
+			`The host certificate expires at 2027-03-05T12:00:00Z; put a new one into "ssh-certificate" of the Secret before then; pods load it at once`, 100 * 24 * hour, true,
 		},
 		{"a short one", certified(t, m, ca, ofADay), 20*hour - time.Second, "Ready", "m", 20 * hour, true},
 		{"the last sixth of a short one", certified(t, m, ca, ofADay), 20 * hour, "HostCertificateExpiring", "", 24 * hour, true},

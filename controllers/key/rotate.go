@@ -149,7 +149,7 @@ func (r *Reconciler) rotate(ctx context.Context, k, before *v1alpha1.SFTPKey) (b
 	}
 	if isHost(k) && len(k.Status.Retiring) >= maxRetiring {
 		return new(conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonRotationBlocked,
-			fmt.Sprintf("Revision %d is not generated yet: listeners still have keys of %d former revisions, see their status.hostKeys", revision, len(k.Status.Retiring)))), nil
+			fmt.Sprintf("Revision %d is not generated yet: listeners still have keys of %d former revisions; see their status.hostKeys", revision, len(k.Status.Retiring)))), nil
 	}
 	name := secretOfRevision(baseName(k), revision)
 	secret, err := r.secret(ctx, types.NamespacedName{Namespace: k.Namespace, Name: name})

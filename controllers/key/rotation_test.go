@@ -178,7 +178,7 @@ func TestHostPairs(t *testing.T) {
 	}
 	r.wantNew(k)
 	k, after := r.settle(k)
-	const want = "True RotationBlocked: Revision 6 is not generated yet: listeners still have keys of 4 former revisions, see their status.hostKeys"
+	const want = "True RotationBlocked: Revision 6 is not generated yet: listeners still have keys of 4 former revisions; see their status.hostKeys"
 	if ready(k) != want || after != apply.RetryRefused || k.Status.Revision != 5 || r.secretNamed(k, "acme-r6") != nil {
 		t.Errorf("%s, again after %s", ready(k), after)
 	}

@@ -106,7 +106,7 @@ func TestRefused(t *testing.T) {
 		"unknown field":   {userWith("bob", withKey+"  shell: /bin/sh\n"), `SFTPUser files/bob: unknown field "spec.shell"`},
 		"rule":            {userWith("bob", withKey+"  mounts: [{path: /in, subPath: ../x}]\n"), "SFTPUser files/bob: spec.mounts[0].subPath: subPath must be a relative path"},
 		"enum":            {userWith("bob", withKey+"  state: Gone\n"), `SFTPUser files/bob: spec.state: supported values: "Active", "Suspended"`},
-		"no credential":   {userWith("bob", "  authentication: {methods: [{steps: [Password]}]}\n"), "methods with Password must have passwordSecretRef"},
+		"no credential":   {userWith("bob", "  authentication: {methods: [{steps: [Password]}]}\n"), "methods with Password require passwordSecretRef"},
 		"a way out":       {strings.Replace(userWith("bob", withKey), "namespace: files", "namespace: ../../bin", 1), `SFTPUser "../../bin/bob": metadata.namespace: `},
 		"another way out": {userWith("../bob", withKey), `SFTPUser "files/../bob": metadata.name: `},
 		"a Secret":        {strings.Replace(secret("x"), "namespace: files", `namespace: "\u001b[2J"`, 1), `Secret "\x1b[2J/bob-password": metadata.namespace: `},

@@ -208,7 +208,7 @@ func (c *check) retention(l *v1alpha1.SFTPListener) {
 		allow(c, RetentionField(r.Name, "mode"), "bounds.retentionModes", r.Mode, c.RetentionModes)
 		if least := c.RetentionMinSeconds; least != nil && r.DeleteAfterSeconds < *least {
 			c.add(RetentionField(r.Name, "deleteAfterSeconds"), "bounds.retentionMinSeconds",
-				"must not be %d: the platform allows %d and more", r.DeleteAfterSeconds, *least)
+				"must not be %d: the platform allows %d or more", r.DeleteAfterSeconds, *least)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func tracingHosts(hosts []string) error {
 	var errs []error
 	for _, h := range hosts {
 		if _, err := netip.ParseAddr(h); err != nil && !eventHostRE.MatchString(h) {
-			errs = append(errs, fmt.Errorf("bounds.tracingHosts: %q must be an address, or a DNS name in lower case, with \"*.\" before it for all below it", h))
+			errs = append(errs, fmt.Errorf("bounds.tracingHosts: %q must be an address, or a DNS name in lower case, with \"*.\" before it for all names below it", h))
 		}
 	}
 	return errors.Join(errs...)

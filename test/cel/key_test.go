@@ -14,7 +14,7 @@ spec: {usage: Client}
 
 func TestKeyCreation(t *testing.T) {
 	const (
-		noRoom      = `the name of the Secret (spec.secretName, or else metadata.name) must be at most 244 characters with source Generated: -r and the number of the revision come after it`
+		noRoom      = `the name of the Secret (spec.secretName, or else metadata.name) must be at most 244 characters with source Generated: -r and the number of the revision are appended to it`
 		period      = `periodSeconds must be set with policy Periodic, and with no other`
 		generated   = `rotation.madeAfter and policy Periodic are only for generated keys: other keys are replaced by whatever maintains their Secrets`
 		rotating    = `rotation is for generated keys, and for host keys with source Existing`

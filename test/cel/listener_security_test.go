@@ -37,7 +37,7 @@ func TestListenerSources(t *testing.T) {
 		cidr     = `must be a network in CIDR notation, for example 203.0.113.0/24`
 		trusted  = `trustedCIDRs must be set if and only if mode is Required: a header from anyone else could be forged`
 		hidden   = `allowedCIDRs may be set with service.externalTrafficPolicy Cluster only if proxyProtocol.mode is Required: otherwise the pods see the addresses of nodes, not of clients`
-		everyone = `sources.penalties may be Enabled with service.externalTrafficPolicy Cluster only if proxyProtocol.mode is Required: otherwise one client's penalty would hit all`
+		everyone = `sources.penalties may be Enabled with service.externalTrafficPolicy Cluster only if proxyProtocol.mode is Required: otherwise one client's penalty would affect all`
 		full     = `full must not be below begin (50 unless set)`
 	)
 	testCreations(t, validListener, []creation{

@@ -172,7 +172,7 @@ func TestListenerVolumes(t *testing.T) {
 		{name: "two modes", patch: `spec: {volumes: [{name: home, claimTemplate: {storage: 1Gi, accessModes: [ReadWriteOnce, ReadWriteMany]}}]}`},
 		{"the same claim twice", `spec: {volumes: [{name: a, persistentVolumeClaim: {claimName: files}}, {name: b, persistentVolumeClaim: {claimName: files}}]}`, `volumes must not name the same persistentVolumeClaim twice`},
 		{name: "two claims", patch: `spec: {volumes: [{name: a, persistentVolumeClaim: {claimName: files}}, {name: b, persistentVolumeClaim: {claimName: more}}]}`},
-		{"the claim of another volume", `{metadata: {name: partners}, spec: {volumes: [{name: home, claimTemplate: {storage: 1Gi}}, {name: b, persistentVolumeClaim: {claimName: partners-home}}]}}`, `spec.volumes must not name as persistentVolumeClaim the claim <listener>-<volume> of another volume's claimTemplate`},
+		{"the claim of another volume", `{metadata: {name: partners}, spec: {volumes: [{name: home, claimTemplate: {storage: 1Gi}}, {name: b, persistentVolumeClaim: {claimName: partners-home}}]}}`, `a persistentVolumeClaim in spec.volumes must not be the claim <listener>-<volume> of another volume's claimTemplate`},
 
 		{"the home volume exists", `spec: {homeDirectory: {volume: homes}}`, `homeDirectory.volume must name an entry of volumes`},
 		{"volumeClaimRetention is Retain or Delete", `spec: {volumeClaimRetention: Keep}`, `supported values: "Retain", "Delete"`},

@@ -7,14 +7,14 @@ import (
 
 const (
 	first = `steps must not begin with TOTP: a code comes after PublicKey or Password`
-	once  = `steps must have Password and TOTP at most once`
+	once  = `steps must contain Password and TOTP at most once`
 	known = `supported values: "PublicKey", "Password", "TOTP"`
 )
 
 func TestUserMethods(t *testing.T) {
 	const (
-		noPassword = `methods with Password must have passwordSecretRef`
-		noSecret   = `methods with TOTP must have totpSecretRef: kubectl sftp totp makes the secret`
+		noPassword = `methods with Password require passwordSecretRef`
+		noSecret   = `methods with TOTP require totpSecretRef: kubectl sftp totp creates the secret`
 		unused     = `totpSecretRef must be used: add TOTP to one of methods, or remove methods to always require a code`
 		twice      = `methods must not contain the same steps twice`
 	)

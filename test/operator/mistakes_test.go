@@ -72,7 +72,7 @@ func TestMistakesOfATenant(t *testing.T) {
 		{"an end that has passed", ref + "\n" + good + "\nexpirationTime: 2020-01-01T00:00:00Z", "Expired", "set a later spec.expirationTime"},
 		{"suspended", ref + "\n" + good + "\nstate: Suspended", "Suspended", "set it to Active"},
 		{"a name that is taken", ref + "\n" + good + "\nusername: acme", "UsernameConflict", "delete this SFTPUser and recreate it with a different spec.username"},
-		{"methods without their secret", ref + "\nauthentication: {authorizedKeys: ['" + key + "'], methods: [{steps: [PublicKey, TOTP]}]}", "", "methods with TOTP must have totpSecretRef"},
+		{"methods without their secret", ref + "\nauthentication: {authorizedKeys: ['" + key + "'], methods: [{steps: [PublicKey, TOTP]}]}", "", "methods with TOTP require totpSecretRef"},
 		{"a code as the first step", ref + "\nauthentication: {methods: [{steps: [TOTP]}]}", "", "a code comes after PublicKey or Password"},
 		{"two keys wanted, and one there", ref + "\nauthentication: {authorizedKeys: ['" + key + "'], methods: [{steps: [PublicKey, PublicKey]}]}", "FactorMissing", "key"},
 	} {

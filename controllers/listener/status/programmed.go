@@ -105,7 +105,7 @@ func (in Input) pods() metav1.Condition {
 		return no(v1alpha1.ReasonConfigRejected, "A pod rejected the configuration and keeps the previous one: "+a.Refused)
 	case a.Unproven != "":
 		return conditions.Unknown(v1alpha1.ConditionProgrammed, v1alpha1.ReasonPodUnreachable,
-			"What answers for a pod does not prove that it has the listener's configuration: "+a.Unproven)
+			"Whatever answers for a pod does not prove that it has the listener's configuration: "+a.Unproven)
 	case a.Unreachable != "":
 		return conditions.Unknown(v1alpha1.ConditionProgrammed, v1alpha1.ReasonPodUnreachable,
 			fmt.Sprintf("The operator cannot reach port %d of the pods; check NetworkPolicies: %s", render.HealthPort, a.Unreachable))

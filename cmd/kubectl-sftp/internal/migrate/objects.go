@@ -93,7 +93,7 @@ func (m *Migration) nameFor(a *account, taken map[string]bool) string {
 		name = strings.TrimPrefix(name+"-"+hex.EncodeToString(sum[:bytes]), "-")
 	}
 	if name != a.login {
-		m.notice(a.where, a.login, fmt.Sprintf("the SFTPUser, and the home directory, is called %s: the login name cannot be an object's name, or another login has it", name))
+		m.notice(a.where, a.login, fmt.Sprintf("the SFTPUser and the home directory are called %s: the login name cannot be an object's name, or another login has it", name))
 	}
 	taken[name] = true
 	return name
