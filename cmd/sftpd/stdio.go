@@ -39,7 +39,7 @@ func runStdio(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	flags.StringVarP(&f.start, "start", "d", "",
 		"`directory` that relative paths start at; %d is the user's home, %u the name (default: the working directory, or / with --root)")
-	flags.BoolVarP(&f.toStderr, "stderr", "e", false, "log to standard error instead of nowhere")
+	flags.BoolVarP(&f.toStderr, "stderr", "e", false, "log to standard error; without it, nothing is logged")
 	flags.StringVarP(&f.level, "level", "l", "ERROR", "log `level`: "+strings.Join(stdioLevels, ", "))
 	flags.StringSliceVarP(&f.deny, "deny", "P", nil, "`requests` to refuse, separated by commas")
 	flags.StringSliceVarP(&f.allow, "allow", "p", nil, "permit only these `requests`, separated by commas")

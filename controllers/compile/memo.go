@@ -13,9 +13,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/shard"
 )
 
-// Memo keeps what was compiled, so that the next output costs little more than what has
-// changed. It belongs to one listener, and to one goroutine at a time. The zero Memo is
-// empty.
+// Memo keeps compiled results, so that the next output costs little more than compiling
+// the changes. It belongs to one listener, and to one goroutine at a time. The zero
+// Memo is empty.
 type Memo struct {
 	attach attach.Memo
 

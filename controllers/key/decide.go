@@ -39,7 +39,7 @@ func SecretOf(k *v1alpha1.SFTPKey, revision int32) string {
 	return secretOfRevision(baseName(k), revision)
 }
 
-// secretNames returns the names of all its Secrets.
+// secretNames returns the names of all Secrets of a key.
 func secretNames(k *v1alpha1.SFTPKey) []string {
 	if SecretName(k) == "" {
 		return nil

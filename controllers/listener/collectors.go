@@ -21,7 +21,7 @@ var (
 	rolloutsDesc = prometheus.NewDesc("sftp_operator_rollouts",
 		"Listeners whose pods do not run the current template, by reason: running, stalled (new pods do not become ready), queued, paused, or blocked by another condition.", []string{"state"}, nil)
 	violationsDesc = prometheus.NewDesc("sftp_operator_listener_platform_violations",
-		"Bounds of the platform that the spec of a listener breaks.", []string{"namespace", "listener"}, nil)
+		"Platform bounds that the spec of a listener violates.", []string{"namespace", "listener"}, nil)
 	certificateEndDesc = prometheus.NewDesc("sftp_operator_host_certificate_expiration_timestamp_seconds",
 		"When the host certificate of a listener's SFTPKey expires.", []string{"namespace", "listener", "key"}, nil)
 	certificateRenewalDesc = prometheus.NewDesc("sftp_operator_host_certificate_renewal_timestamp_seconds",

@@ -112,7 +112,8 @@ func (r *Reconciler) receiptSecret(ctx context.Context, l *v1alpha1.SFTPListener
 	return secret, nil
 }
 
-// currentReceiptKeys returns the keys for the status: those of this reconcile, or those of the status if the step has not found any.
+// currentReceiptKeys returns the keys for the status: those that this reconcile found, or those already in the status if it found
+// none.
 func (f *findings) currentReceiptKeys() []v1alpha1.ReceiptKeyStatus {
 	if f.receiptKeys == nil && f.listener.Status.Receipts != nil {
 		return f.listener.Status.Receipts.Keys

@@ -17,8 +17,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// hostKeys returns those of a new listener: from the Secrets in the manifests or, where the
-// operator would generate a key, from the previous run or newly generated.
+// hostKeys returns the host keys of a new listener: from the Secrets in the manifests or,
+// where the operator would generate a key, from the previous run or newly generated.
 func (m *Manifests) hostKeys(
 	l *v1alpha1.SFTPListener, prev Previous, policy render.Policy, now time.Time,
 ) ([]render.PrivateHostKey, []Finding, error) {
@@ -153,7 +153,7 @@ func isOf(m key.Material, algorithm v1alpha1.KeyAlgorithm) bool {
 	}
 }
 
-// previousKeys returns those of an earlier run that can still be read.
+// previousKeys returns the keys of an earlier run that can still be read.
 func previousKeys(prev Previous) (out []key.Material) {
 	for _, data := range prev.HostKeys {
 		if m, err := key.Parse(map[string][]byte{key.PrivateEntry: data}, v1alpha1.KeyUsageHost); err == nil {

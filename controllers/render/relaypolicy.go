@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
 )
 
-// dnsPorts are those of DNS servers: 5353 is that of OpenShift's pods.
+// dnsPorts are the ports of DNS servers: OpenShift's pods use 5353.
 var dnsPorts = []int32{53, 5353}
 
 // notPublic are the networks that contain no public addresses. The relay checks each address more exactly; this

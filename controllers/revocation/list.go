@@ -68,8 +68,9 @@ func parseLine(line string) (fingerprint string, err error) {
 	return Fingerprint(line)
 }
 
-// Fingerprint returns that of a public key in authorized_keys format, of any type and size:
-// a key that is too weak to log in may become usable with a different crypto policy.
+// Fingerprint returns the fingerprint of a public key in authorized_keys format, of any
+// type and size: a key that is too weak to log in may become usable with a different crypto
+// policy.
 func Fingerprint(line string) (string, error) {
 	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil {

@@ -100,9 +100,9 @@ type writing struct {
 	out      Result
 }
 
-// shards writes the shards that are not stored as wanted: those that were stored before, or those that never were, which come
-// last, so that a removal does not wait for them. A shard that gains a user from another one is written after it: otherwise,
-// if the other cannot be written, the user would be in both.
+// shards writes the shards that are not stored as wanted: either those that were stored before, or those that never were. The
+// latter come last, so that a removal does not wait for them. A shard that gains a user from another one is written after it:
+// otherwise, if the other cannot be written, the user would be in both.
 func (s *writing) shards(ctx context.Context, out compile.Output, created bool) {
 	// gaining are shards that gain a user from another one.
 	var others, gaining []int

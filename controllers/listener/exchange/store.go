@@ -27,8 +27,8 @@ type Access struct {
 	Blocked *conditions.Problem
 	// Delivered is the result of writing it.
 	Delivered delivery.Result
-	// Problems are what is wrong with the lists of CAs and revoked keys. Unreadable are those that currently cannot be
-	// read.
+	// Problems are what is wrong with the lists of CAs and revoked keys. Unreadable are the lists that currently
+	// cannot be read.
 	Problems   []conditions.Problem
 	Unreadable []string
 	// Recalled are the host keys that an earlier operator delivered.

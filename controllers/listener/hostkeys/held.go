@@ -18,7 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Cache is what is kept about a listener's host keys between reconciles. All of it can be read again from the cluster.
+// Cache keeps what is known about a listener's host keys between reconciles. All of it can be read again from the cluster.
 type Cache struct {
 	// copies are the keys that pods have, by fingerprint.
 	copies map[string]Material

@@ -36,7 +36,7 @@ func (s *resolution) wanted(ctx context.Context) ([]hostkey.Key, *conditions.Pro
 	return out, nil, nil
 }
 
-// names returns those of the SFTPKeys that the spec asks for.
+// names returns the names of the SFTPKeys that the spec asks for.
 func (s *resolution) names() []string {
 	names := make([]string, 0, len(s.Listener.Spec.HostKeyRefs))
 	if len(s.Listener.Spec.HostKeyRefs) == 0 {

@@ -21,9 +21,9 @@ import (
 // Memo is what was last computed about a listener's users. The zero value is empty.
 type Memo struct {
 	users map[types.NamespacedName]*known
-	// order has those of the last call, in the order of its users, and next those of the current one.
+	// order has the users of the last call, in its order, and next those of the current one.
 	order, next []*known
-	// loaded is what pods had at the last call, and epoch what users shared then.
+	// loaded is what pods had at the last call, and epoch is what all users shared then.
 	loaded delivery.Loaded
 	epoch  string
 	// round counts the calls.

@@ -57,8 +57,8 @@ type Result struct {
 	Left bool
 	// Next is when the state of a key will change because of time, zero if none will.
 	Next time.Time
-	// Ready and NotReady are the numbers of users by their condition Ready, Attached is that of accepted users, and Held that of
-	// users with deferred outcomes.
+	// Ready and NotReady are the numbers of users by their condition Ready, Attached is the number of accepted users, and Held
+	// that of users with deferred outcomes.
 	Ready, NotReady, Attached, Held int
 	// Reasons counts the users that are not ready by reason. It is not changed later.
 	Reasons map[string]int

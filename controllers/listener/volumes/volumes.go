@@ -116,7 +116,7 @@ func Decide(l *v1alpha1.SFTPListener, found []Volume) Result {
 	return r
 }
 
-// accessModes returns those of an existing claim, otherwise those that the operator will request.
+// accessModes returns the access modes of an existing claim, otherwise those that the operator will request.
 func accessModes(l *v1alpha1.SFTPListener, v Volume) []corev1.PersistentVolumeAccessMode {
 	if v.Live != nil {
 		return v.Live.Spec.AccessModes

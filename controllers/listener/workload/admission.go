@@ -18,7 +18,7 @@ import (
 const admissionTTL = time.Minute
 
 // Admission lets rollouts begin one after another. Slots and queue are read from the cluster;
-// what it remembers only bridges the time until the caches show what was done.
+// its memory only bridges the time until the caches show what was done.
 type Admission struct {
 	// Reader reads from the caches.
 	Reader client.Reader

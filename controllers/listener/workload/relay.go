@@ -20,7 +20,7 @@ import (
 type Relay struct {
 	// Known is set if it is known whether there should be one, and Wanted if there should.
 	Known, Wanted bool
-	// Config is its configuration, Key that of its status, and Sinks are those of the configuration.
+	// Config is its configuration, Key is the key for its status, and Sinks are the sinks in the configuration.
 	Config []byte
 	Key    string
 	Sinks  []delivery.Sink

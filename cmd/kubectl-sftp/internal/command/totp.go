@@ -61,7 +61,7 @@ Anyone who sees the QR code can generate codes. It is shown only once.`,
 		ValidArgsFunction: p.names(kindUser),
 		RunE: func(c *cobra.Command, args []string) error {
 			if p.output != "" && !o.noConfirm {
-				return usageError("-o must have --no-confirm: a program cannot scan the QR code")
+				return usageError("-o requires --no-confirm: a program cannot scan the QR code")
 			}
 			k, err := p.flags.Connect()
 			if err != nil {

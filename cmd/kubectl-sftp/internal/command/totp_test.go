@@ -134,7 +134,7 @@ func TestTOTPRefuses(t *testing.T) {
 		say     string
 	}{
 		{"wrong codes", []int{100, 100, 100}, "acme", exitFailed, "the codes do not match, and nothing was changed"},
-		{"-o without --no-confirm", nil, "acme -o json", exitUsage, "-o must have --no-confirm"},
+		{"-o without --no-confirm", nil, "acme -o json", exitUsage, "-o requires --no-confirm"},
 		{"a Secret that is there", []int{0}, "globex", exitFailed, "a Secret globex-totp exists"},
 		{"nobody", nil, "nobody", exitFailed, `"nobody" not found`},
 	} {

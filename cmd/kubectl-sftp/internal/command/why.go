@@ -88,7 +88,7 @@ Exit codes: 0 the listener allows it, 3 it is or would be denied, 4 not everythi
 	flags.BoolVar(&o.passwordStdin, "password-stdin", false, "compare the password on standard input; a trailing newline is ignored")
 	flags.Var(&o.since, "since", "how far to look back in the audit log: 2h, 3d (default 1d)")
 	flags.IntVar(&o.last, "last", 10, "how many lines of the audit log to show") //nolint:mnd // what fits on a screen
-	flags.BoolVar(&o.noAudit, "no-audit", false, "do not read the pods' logs: then penalties and limits are not checked")
+	flags.BoolVar(&o.noAudit, "no-audit", false, "do not read the pods' logs; penalties and limits are then not checked")
 	_ = c.RegisterFlagCompletionFunc("method", cobra.FixedCompletions(
 		[]string{string(v1alpha1.AuthPublicKey), string(v1alpha1.AuthPassword)}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	p.outputFlag(c, "json", "yaml")

@@ -45,7 +45,7 @@ type Input struct {
 	// Listener is nil if the caller may not read it: then the operator's report counts. NoListener means that there is none.
 	Listener   *v1alpha1.SFTPListener
 	NoListener bool
-	// Users of the listener that could be read, and whether those are all.
+	// Users of the listener that could be read, and whether these are all of them.
 	Users    []v1alpha1.SFTPUser
 	AllUsers bool
 	// NamespaceLabels of the user's namespace, nil if they could not be read.
