@@ -213,7 +213,7 @@ func TestLargeTogether(t *testing.T) {
 			sent = append(sent, s.Name)
 		}
 	}
-	if !slices.Equal(sent, []string{"a", "b", "c", "d", "e", "plain"}) || len(plan.Problems) != 2 || !strings.Contains(plan.Problems[0].Message, "do not fit") {
+	if !slices.Equal(sent, []string{"a", "b", "c", "d", "e", "plain"}) || len(plan.Problems) != 2 || !strings.Contains(plan.Problems[0].Message, "exceed the limit") {
 		t.Errorf("sent to %s: %+v", sent, plan.Problems)
 	}
 }

@@ -27,7 +27,7 @@ spec:
 		{name: "a name with blanks", patch: `spec: {retention: {rules: [{name: "a b", deleteAfterSeconds: 86400}]}}`, want: "must be lower-case letters"},
 		{name: "a volume that is not there", patch: `spec: {retention: {rules: [{name: a, volume: other, deleteAfterSeconds: 86400}]}}`, want: "each volume in retention.rules must name an entry of volumes"},
 		{name: "a hold on a volume that is not there", patch: `spec: {retention: {holds: [{name: a, volume: other}]}}`, want: "each volume in retention.holds must name an entry of volumes"},
-		{name: "all of a volume by mistake", patch: `spec: {retention: {rules: [{name: a, scope: Volume, deleteAfterSeconds: 86400}]}}`, want: "rarely meant"},
+		{name: "all of a volume by mistake", patch: `spec: {retention: {rules: [{name: a, scope: Volume, deleteAfterSeconds: 86400}]}}`, want: "rarely intended"},
 		{name: "a pattern of paths", patch: `spec: {retention: {rules: [{name: a, match: ["in/*"], deleteAfterSeconds: 86400}]}}`, want: "without '/'"},
 		{name: "a path that leaves", patch: `spec: {retention: {rules: [{name: a, subPath: ../x, deleteAfterSeconds: 86400}]}}`, want: "relative path"},
 		{name: "a hold outside", patch: `spec: {retention: {holds: [{name: a, path: /etc}]}}`, want: "relative path"},

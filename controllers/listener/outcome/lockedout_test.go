@@ -34,7 +34,7 @@ func TestLockedOut(t *testing.T) {
 		users      []*compile.User
 		want       map[string]int
 	}{
-		"a change of the listener": {2, []*compile.User{full, weak, well()[2]}, map[string]int{"ListenerFull": 1, "MethodsTooWeak": 1}},
+		"a change to the listener": {2, []*compile.User{full, weak, well()[2]}, map[string]int{"ListenerFull": 1, "MethodsTooWeak": 1}},
 		"and its removal is slow":  {3, []*compile.User{full, weak, well()[2]}, map[string]int{"ListenerFull": 1, "MethodsTooWeak": 1}},
 		"the same generation":      {1, []*compile.User{full, weak, well()[2]}, nil},
 		"their own change":         {2, []*compile.User{well()[0], well()[1], changed}, nil},

@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
-// HTTPStatusClient asks over HTTP. Anything may listen at a relay's address, so an answer counts only if it is sealed with
+// HTTPStatusClient asks relays over HTTP. Anything may listen at a relay's address, so an answer counts only if it is sealed with
 // the key.
 type HTTPStatusClient struct {
 	client http.Client

@@ -127,7 +127,7 @@ func TestPurgeFails(t *testing.T) {
 	ns := namespace(t, "purge-fails")
 	deployed(t, ns)
 	r := plug(t, "purge", "acme", "-n", ns, "--listener", "partners", "--timeout", "1s")
-	if r.code != 1 || !strings.Contains(r.err, "has not ended in time: it has no pod") {
+	if r.code != 1 || !strings.Contains(r.err, "did not finish in time: it has no pod") {
 		t.Errorf("%+v", r)
 	}
 	k := startKubelet(t, "purge-fails-node")
