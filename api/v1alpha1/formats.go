@@ -7,14 +7,14 @@ package v1alpha1
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
-// +kubebuilder:validation:XValidation:message="must be the name of an object: lower-case letters, digits, '-' and '.', and a letter or digit at the beginning and the end of each part between dots",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')"
+// +kubebuilder:validation:XValidation:message="must be the name of an object: lower-case letters, digits, '-' and '.', with each part between dots starting and ending with a letter or digit",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')"
 type ObjectName = string
 
 // PriorityClassName is the name of a PriorityClass that is not one of Kubernetes' own: pods with those preempt all others.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
-// +kubebuilder:validation:XValidation:message="must be the name of an object: lower-case letters, digits, '-' and '.', and a letter or digit at the beginning and the end of each part between dots",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')"
+// +kubebuilder:validation:XValidation:message="must be the name of an object: lower-case letters, digits, '-' and '.', with each part between dots starting and ending with a letter or digit",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')"
 // +kubebuilder:validation:XValidation:message="must not be a priority class of Kubernetes itself (system-...): its pods would evict those of the cluster's own components",rule="!self.startsWith('system-')"
 type PriorityClassName = string
 
@@ -22,21 +22,21 @@ type PriorityClassName = string
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=63
-// +kubebuilder:validation:XValidation:message="must be the name of a namespace: lower-case letters, digits and '-', and a letter or digit at the beginning and the end",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
+// +kubebuilder:validation:XValidation:message="must be the name of a namespace: lower-case letters, digits and '-', starting and ending with a letter or digit",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
 type NamespaceName = string
 
 // ListenerName is the name of an SFTPListener.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=40
-// +kubebuilder:validation:XValidation:message="must be the name of an SFTPListener: lower-case letters, digits and '-', a letter at the beginning, and a letter or digit at the end",rule="self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')"
+// +kubebuilder:validation:XValidation:message="must be the name of an SFTPListener: lower-case letters, digits and '-', starting with a letter and ending with a letter or digit",rule="self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')"
 type ListenerName = string
 
 // VolumeName is the name of a volume within a listener. It is part of the names of claims, mounts and directories.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=20
-// +kubebuilder:validation:XValidation:message="must be the name of a volume: lower-case letters, digits and '-', and a letter or digit at the beginning and the end",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
+// +kubebuilder:validation:XValidation:message="must be the name of a volume: lower-case letters, digits and '-', starting and ending with a letter or digit",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
 type VolumeName = string
 
 // SubPath is the path of a directory below another one. It is clean.
@@ -108,7 +108,7 @@ type QualifiedName = string
 //
 // +kubebuilder:validation:MinLength=0
 // +kubebuilder:validation:MaxLength=63
-// +kubebuilder:validation:XValidation:message="must be empty or have at most 63 letters, digits, '-', '_' and '.', with a letter or digit at the beginning and the end",rule="self.matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$')"
+// +kubebuilder:validation:XValidation:message="must be empty or have at most 63 letters, digits, '-', '_' and '.', starting and ending with a letter or digit",rule="self.matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$')"
 type LabelValue = string
 
 // AnnotationValue is the value of an annotation.

@@ -48,7 +48,7 @@ type EventSink struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
-	// +kubebuilder:validation:XValidation:message="must be the name of a sink: lower-case letters, digits and '-', and a letter or digit at the beginning and the end",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
+	// +kubebuilder:validation:XValidation:message="must be the name of a sink: lower-case letters, digits and '-', starting and ending with a letter or digit",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
 	Name string `json:"name,omitempty"`
 
 	// url is where events are sent. Its host must be one that the platform allows
@@ -125,7 +125,7 @@ type EventServiceReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:message="must be the name of a Service: lower-case letters, digits and '-', a letter at the beginning, and a letter or digit at the end",rule="self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')"
+	// +kubebuilder:validation:XValidation:message="must be the name of a Service: lower-case letters, digits and '-', starting with a letter and ending with a letter or digit",rule="self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')"
 	Name string `json:"name,omitempty"`
 
 	// port of the Service.

@@ -49,7 +49,7 @@ type RetentionRule struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
-	// +kubebuilder:validation:XValidation:message="must be lower-case letters, digits and '-', and a letter or digit at the beginning and the end",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
+	// +kubebuilder:validation:XValidation:message="must be lower-case letters, digits and '-', starting and ending with a letter or digit",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
 	// +kubebuilder:validation:XValidation:message="must not be stale-uploads: that is the built-in rule for interrupted uploads",rule="self != 'stale-uploads'"
 	Name string `json:"name,omitempty"`
 
@@ -125,7 +125,7 @@ type RetentionHold struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
-	// +kubebuilder:validation:XValidation:message="must be lower-case letters, digits and '-', and a letter or digit at the beginning and the end",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
+	// +kubebuilder:validation:XValidation:message="must be lower-case letters, digits and '-', starting and ending with a letter or digit",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
 	Name string `json:"name,omitempty"`
 
 	// volume names one of the listener's volumes. Default: its home volume.

@@ -176,8 +176,8 @@ const (
 // ListenerAuthentication is how clients may log in.
 //
 // +kubebuilder:validation:XValidation:message="requiredMethods must contain a combination that allowedMethods allows",rule="!has(self.requiredMethods) || !has(self.allowedMethods) || self.requiredMethods.exists(m, m.steps.all(s, s == 'TOTP' || s in self.allowedMethods))"
-// +kubebuilder:validation:XValidation:message="trustedUserCAs may be set only if allowedMethods contains PublicKey: certificates log in with that method",rule="!has(self.trustedUserCAs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
-// +kubebuilder:validation:XValidation:message="trustedUserCAsSecretRefs may be set only if allowedMethods contains PublicKey: certificates log in with that method",rule="!has(self.trustedUserCAsSecretRefs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
+// +kubebuilder:validation:XValidation:message="trustedUserCAs may be set only if allowedMethods contains PublicKey: certificate logins use that method",rule="!has(self.trustedUserCAs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
+// +kubebuilder:validation:XValidation:message="trustedUserCAsSecretRefs may be set only if allowedMethods contains PublicKey: certificate logins use that method",rule="!has(self.trustedUserCAsSecretRefs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
 type ListenerAuthentication struct {
 	// allowedMethods are the methods that users of this listener may use: PublicKey, Password,
 	// or both. The code from an authenticator app follows one of them, and needs no entry.

@@ -31,7 +31,7 @@ type AllowedUsers struct {
 // AllowedUsersRule is what namespaces may use of a listener. Users that go beyond it are not
 // accepted, with a condition that names the rule; their sessions end when a rule is narrowed.
 //
-// +kubebuilder:validation:XValidation:message="certificates Accepted requires PublicKey among methods: certificates log in with that method",rule="!has(self.certificates) || self.certificates != 'Accepted' || !has(self.methods) || 'PublicKey' in self.methods"
+// +kubebuilder:validation:XValidation:message="certificates Accepted requires PublicKey among methods: certificate logins use that method",rule="!has(self.certificates) || self.certificates != 'Accepted' || !has(self.methods) || 'PublicKey' in self.methods"
 type AllowedUsersRule struct {
 	// name of the rule, for conditions.
 	// +required

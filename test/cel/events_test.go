@@ -12,7 +12,7 @@ func TestListenerEvents(t *testing.T) {
 		url    = `url must be https:// with a DNS name in lower case, not an address, and without a user, blanks and '#', for example https://events.example.com/sftp`
 		plain  = `url may be http:// only for a Service, for example http://receiver.team-a.svc:8080/: otherwise others could read the events`
 		tls    = `must use https with clientCertificateSecretRef or caBundle: without TLS they have no effect`
-		name   = `must be the name of a sink: lower-case letters, digits and '-', and a letter or digit at the beginning and the end`
+		name   = `must be the name of a sink: lower-case letters, digits and '-', starting and ending with a letter or digit`
 		names  = `must be a pattern of file names without '/' and '\\', with each '[' closed, for example *.filepart`
 		path   = `path must begin with '/' and must not contain blanks, '#' or double quotes`
 		size   = `maxSize must be from 1Mi to 16Gi`

@@ -38,7 +38,7 @@ func short(s string) string {
 }
 
 func TestObjectNames(t *testing.T) {
-	const bad = `must be the name of an object: lower-case letters, digits, '-' and '.', and a letter or digit at the beginning and the end of each part between dots`
+	const bad = `must be the name of an object: lower-case letters, digits, '-' and '.', with each part between dots starting and ending with a letter or digit`
 	testFormat(t, []place{
 		{"authorizedKeysSecretRefs", validUser, `spec: {authentication: {authorizedKeysSecretRefs: [{name: %s}]}}`},
 		{"passwordSecretRef", validUser, `spec: {authentication: {passwordSecretRef: {name: %s}}}`},
@@ -79,8 +79,8 @@ func TestObjectNames(t *testing.T) {
 
 func TestListenerReferences(t *testing.T) {
 	const (
-		listener  = `must be the name of an SFTPListener: lower-case letters, digits and '-', a letter at the beginning, and a letter or digit at the end`
-		namespace = `must be the name of a namespace: lower-case letters, digits and '-', and a letter or digit at the beginning and the end`
+		listener  = `must be the name of an SFTPListener: lower-case letters, digits and '-', starting with a letter and ending with a letter or digit`
+		namespace = `must be the name of a namespace: lower-case letters, digits and '-', starting and ending with a letter or digit`
 	)
 	testFormat(t, []place{{"name", validUser, `spec: {listenerRef: {name: %s}}`}}, []string{"a", "a-1", strings.Repeat("a", 40)}, []refusal{
 		{"a/b", listener},
@@ -101,7 +101,7 @@ func TestListenerReferences(t *testing.T) {
 }
 
 func TestVolumeNames(t *testing.T) {
-	const bad = `must be the name of a volume: lower-case letters, digits and '-', and a letter or digit at the beginning and the end`
+	const bad = `must be the name of a volume: lower-case letters, digits and '-', starting and ending with a letter or digit`
 	testFormat(t, []place{
 		{"homeDirectory of a user", validUser, `spec: {homeDirectory: {volume: %s}}`},
 		{"mounts", validUser, `spec: {mounts: [{path: /in, volume: %s}]}`},

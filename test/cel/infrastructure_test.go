@@ -46,7 +46,7 @@ func TestLabelKeys(t *testing.T) {
 }
 
 func TestLabelValues(t *testing.T) {
-	const bad = `must be empty or have at most 63 letters, digits, '-', '_' and '.', with a letter or digit at the beginning and the end`
+	const bad = `must be empty or have at most 63 letters, digits, '-', '_' and '.', starting and ending with a letter or digit`
 	testFormat(t, []place{
 		{"labels", validListener, `spec: {infrastructure: {labels: {a: %s}}}`},
 		{"nodeSelector", validListener, `spec: {infrastructure: {pod: {nodeSelector: {a: %s}}}}`},

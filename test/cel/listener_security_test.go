@@ -149,10 +149,10 @@ func TestListenerTrustedUserCAs(t *testing.T) {
 	testCreations(t, validListener, []creation{
 		{name: "trustedUserCAs", patch: `spec: {authentication: {trustedUserCAs: [ssh-ed25519 AAAA]}}`},
 		{name: "trustedUserCAs with keys alone", patch: `spec: {authentication: {allowedMethods: [PublicKey], trustedUserCAs: [ssh-ed25519 AAAA]}}`},
-		{"trustedUserCAs without keys", `spec: {authentication: {allowedMethods: [Password], trustedUserCAs: [ssh-ed25519 AAAA]}}`, `trustedUserCAs may be set only if allowedMethods contains PublicKey: certificates log in with that method`},
+		{"trustedUserCAs without keys", `spec: {authentication: {allowedMethods: [Password], trustedUserCAs: [ssh-ed25519 AAAA]}}`, `trustedUserCAs may be set only if allowedMethods contains PublicKey: certificate logins use that method`},
 		{"the same CA twice", `spec: {authentication: {trustedUserCAs: [ssh-ed25519 AAAA, ssh-ed25519 AAAA]}}`, `Duplicate value`},
 		{name: "CAs in Secrets", patch: `spec: {authentication: {trustedUserCAsSecretRefs: [{name: cas, key: a.pub}, {name: cas, key: b.pub}]}}`},
-		{"CAs in Secrets without keys", `spec: {authentication: {allowedMethods: [Password], trustedUserCAsSecretRefs: [{name: cas, key: a}]}}`, `trustedUserCAsSecretRefs may be set only if allowedMethods contains PublicKey: certificates log in with that method`},
+		{"CAs in Secrets without keys", `spec: {authentication: {allowedMethods: [Password], trustedUserCAsSecretRefs: [{name: cas, key: a}]}}`, `trustedUserCAsSecretRefs may be set only if allowedMethods contains PublicKey: certificate logins use that method`},
 		{"the same file twice", `spec: {authentication: {trustedUserCAsSecretRefs: [{name: cas, key: a}, {name: cas, key: a}]}}`, `Duplicate value`},
 		{"a file without a key", `spec: {authentication: {trustedUserCAsSecretRefs: [{name: cas}]}}`, `trustedUserCAsSecretRefs[0].key: Required value`},
 		{"at most 16 CAs", `spec: {authentication: {trustedUserCAs: [` + numbered(17, "ssh-ed25519 AAAA ca%d") + `]}}`, `must have at most 16 items`},
