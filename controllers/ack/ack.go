@@ -19,7 +19,7 @@ import (
 // that have not loaded a host-key rotation yet, or are terminating and will not load it.
 type Keys [2]string
 
-// StatusClient asks a pod.
+// StatusClient asks pods for their state.
 type StatusClient interface {
 	// Status returns which configuration the pod has loaded.
 	Status(ctx context.Context, pod *corev1.Pod, keys Keys) (Answer, error)

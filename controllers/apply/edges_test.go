@@ -93,13 +93,13 @@ func TestCallsThatFail(t *testing.T) {
 		t.Error("an object without a cache is not written, and no error")
 	}
 	if err := h(only("get", errDown), good).Delete(t.Context(), service("fails", 22)); !errors.Is(err, errDown) {
-		t.Errorf("deleting what cannot be read: %v", err)
+		t.Errorf("deleting an unreadable object: %v", err)
 	}
 	if err := h(only("delete", errDown), good).Delete(t.Context(), service("fails", 22)); !errors.Is(err, errDown) {
 		t.Errorf("deleting what cannot be deleted: %v", err)
 	}
 	if err := h(only("delete", apierrors.NewNotFound(corev1.Resource("x"), "x")), good).Delete(t.Context(), service("fails", 22)); err != nil {
-		t.Errorf("deleting what is gone since: %v", err)
+		t.Errorf("deleting an object that is already gone: %v", err)
 	}
 	// Only the API server knows whether the operator created what a former listener left
 	// behind.
@@ -110,13 +110,13 @@ func TestCallsThatFail(t *testing.T) {
 		t.Errorf("deleting an orphan: %v", err)
 	}
 	if _, err = h(good, gone).Apply(t.Context(), service("fails", 22)); !apierrors.IsConflict(err) {
-		t.Errorf("an orphan that is gone since: %v", err)
+		t.Errorf("an orphan that is already gone: %v", err)
 	}
 	if err := h(good, good).Delete(t.Context(), service("fails", 22)); err != nil {
 		t.Error(err)
 	}
 	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "fails"}, &corev1.Service{}); !apierrors.IsNotFound(err) {
-		t.Errorf("what a former listener has left is still there: %v", err)
+		t.Errorf("an object left by a former listener still exists: %v", err)
 	}
 }
 

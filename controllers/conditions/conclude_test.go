@@ -30,7 +30,7 @@ func TestEveryReasonHasAClass(t *testing.T) {
 			}
 			reasons[text] = true
 			if _, ok := classes[text]; !ok {
-				t.Errorf("%s has no class: what does it mean to those who wait?", text)
+				t.Errorf("%s has no class: decide what it means to those who wait", text)
 			}
 		}
 		return true

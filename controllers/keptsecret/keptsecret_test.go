@@ -144,7 +144,7 @@ func TestWrite(t *testing.T) {
 			t.Errorf("%s: labels %v, and what was read has become %v", name, have.Labels, was.Data)
 		}
 		if !Owned(l, have) || Owned(listener(map[bool]v1alpha1.RetentionPolicy{true: v1alpha1.Retain, false: v1alpha1.Delete}[tc.retention == v1alpha1.Delete]), have) {
-			t.Errorf("%s: whether it goes with the listener: %v", name, have.OwnerReferences)
+			t.Errorf("%s: deleted with the listener: %v", name, have.OwnerReferences)
 		}
 	}
 }
@@ -185,7 +185,7 @@ func TestWriteOverAnother(t *testing.T) {
 func TestOwned(t *testing.T) {
 	earlier := stored(func(s *corev1.Secret) { s.OwnerReferences = owners("files") })
 	if Owned(listener(v1alpha1.Delete), earlier) || Owned(listener(v1alpha1.Retain), earlier) {
-		t.Error("one that goes with an earlier listener is left as it is")
+		t.Error("one that is deleted with an earlier listener is left as it is")
 	}
 	others := stored(func(s *corev1.Secret) { s.OwnerReferences = owners("other") })
 	if !Owned(listener(v1alpha1.Retain), others) || Owned(listener(v1alpha1.Delete), others) {

@@ -41,7 +41,7 @@ func TestFirstPair(t *testing.T) {
 			t.Errorf("%s, again after %s", got, after)
 		}
 		if owned := metav1.IsControlledBy(s, k); owned != (policy == v1alpha1.Delete) {
-			t.Errorf("deletionPolicy %s: goes with the SFTPKey %v", policy, owned)
+			t.Errorf("deletionPolicy %s: is deleted with the SFTPKey: %v", policy, owned)
 		}
 		want := `Normal KeyGenerated Generated ssh-ed25519 ` + m.Fingerprint() + ` into Secret "acme"`
 		if got := r.told(); !slices.Equal(got, []string{want}) {
@@ -63,7 +63,7 @@ func TestOwnership(t *testing.T) {
 		r.update(k, false)
 		k, _ = r.settle(k)
 		if owned := metav1.IsControlledBy(r.secretNamed(k, "acme"), k); owned != (policy == v1alpha1.Delete) {
-			t.Errorf("deletionPolicy %s: goes with the SFTPKey %v", policy, owned)
+			t.Errorf("deletionPolicy %s: is deleted with the SFTPKey: %v", policy, owned)
 		}
 	}
 	m := pair(t)
@@ -105,7 +105,7 @@ func TestSecretIsMissing(t *testing.T) {
 	k.Generation = 6
 	r.update(k, false)
 	if k, _ = r.settle(k); r.told() != nil || k.Status.ObservedGeneration != k.Generation {
-		t.Errorf("the same again is told again, or not noted: %+v", k.Status)
+		t.Errorf("the same problem is reported again, or not recorded: %+v", k.Status)
 	}
 	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "acme"}, Data: map[string][]byte{PrivateEntry: m.Private}}
 	if err := r.all.Create(t.Context(), s); err != nil {
@@ -174,7 +174,7 @@ func TestEachCallFails(t *testing.T) {
 			}
 			if got := r.told(); call == "get SFTPKey acme" {
 				if got != nil {
-					t.Errorf("%s: it is not known what is told of: %q", name, got)
+					t.Errorf("%s: the reported object is unknown: %q", name, got)
 				}
 			} else if len(got) == 0 || got[len(got)-1] != "Warning ApplyFailed The API server refused or failed: Internal error occurred: etcd is down. The operator retries" {
 				t.Errorf("%s: %s fails, and the events are %q", name, call, got)

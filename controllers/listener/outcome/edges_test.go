@@ -178,7 +178,7 @@ func TestCountsOfKeys(t *testing.T) {
 	elsewhere := compiled("a", "2", "r", "x")
 	elsewhere.Credentials.Inventory[0].State = v1alpha1.KeyAssignedElsewhere
 	if look(one, elsewhere); reason(one) != "KeysValid" {
-		t.Errorf("one of two has the key in vain: %s", reason(one))
+		t.Errorf("one of two has the key without effect: %s", reason(one))
 	}
 	if shared, keys, res := look(); shared != 0 || keys != 0 || len(memo.users) != 0 || len(memo.holders) != 0 || len(memo.total) != 0 || len(res.Gone) != 2 {
 		t.Errorf("nobody is left: %d shared of %d, %+v", shared, keys, memo)

@@ -221,7 +221,7 @@ func TestConditions(t *testing.T) {
 		e, known := effects[reason]
 		switch {
 		case !known && strings.HasPrefix(name, "Reason"):
-			t.Errorf("%s (%s) is not in the table of this test: what does it mean for a login?", name, reason)
+			t.Errorf("%s (%s) is not in the table of this test: decide what it means for a login", name, reason)
 			continue
 		case e.change == nil:
 			continue
