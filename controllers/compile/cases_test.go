@@ -341,8 +341,8 @@ func TestMemoWhenUsersSwap(t *testing.T) {
 	}
 }
 
-// A full shard has room for one of two users: the other has none, and the line it was last written as does not count when it is
-// back.
+// A full shard has room for one of two users: the other has none, and the line that was last written for it does not count when
+// it comes back.
 func TestMemoWhenThereIsRoomForOne(t *testing.T) {
 	large := func(name string, mounts int) *v1alpha1.SFTPUser {
 		u := user(name, 1)
@@ -404,7 +404,7 @@ func withSeat(name string) *v1alpha1.SFTPUser {
 	return u
 }
 
-// A delivered record that cannot be parsed says nothing about what its user had.
+// A delivered record that cannot be parsed reveals nothing about what its user had.
 func TestReduceOfDamagedLines(t *testing.T) {
 	in := input(user("a", 1))
 	line := Compile(in, nil).Files.Shards

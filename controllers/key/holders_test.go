@@ -14,8 +14,7 @@ func holder(user string, state v1alpha1.KeyState, lastUsed string) Holder {
 	return Holder{User: user, UserKeyStatus: v1alpha1.UserKeyStatus{State: state, LastUsedDate: lastUsed}}
 }
 
-// The order in which problems are reported: expiry before assignment, assignment before start, and all of these before
-// policies.
+// Problems are reported in this order: expiry, assignment, start, policies.
 func TestJudge(t *testing.T) {
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	ready := conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "")

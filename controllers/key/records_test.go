@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/record"
 )
 
-// Of several listeners that had a key, the one that has not taken it up again decides, whatever their names.
+// Of several listeners that had a key, the one that does not use it again yet decides, whatever their names.
 func TestRecordsOfSeveralListeners(t *testing.T) {
 	for name, tc := range map[string]struct {
 		uses, waits string // listeners

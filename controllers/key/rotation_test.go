@@ -224,7 +224,7 @@ func TestTakesUpRetainedRevision(t *testing.T) {
 	if k, _ := r.settle(named()); k.Status.Revision != 3 || k.Status.Fingerprint != last.Fingerprint() || k.Status.SecretName != "acme-r3" {
 		t.Errorf("%+v", k.Status)
 	}
-	// A recreated client key does so too: the previous pair may have been dropped for a reason.
+	// A recreated client key does the same: the previous pair may have been dropped for a reason.
 	r = newRig(t, append(slices.Clone(objects), named())...)
 	if k, _ := r.settle(named()); k.Status.Revision != 3 || k.Status.Fingerprint != last.Fingerprint() || !k.Status.RevisionTime.Time.Equal(began) {
 		t.Errorf("%+v", k.Status)

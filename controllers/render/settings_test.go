@@ -10,8 +10,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// A code is used up on all pods. If there are several, they share what was used; otherwise a code that an onlooker has seen
-// would log in again at another pod.
+// A code is used up on all pods. If there are several, they share the used codes; otherwise a code that an onlooker has
+// seen would log in again at another pod.
 func TestSharedCodes(t *testing.T) {
 	for _, c := range []struct {
 		replicas *int32

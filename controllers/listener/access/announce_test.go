@@ -19,7 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// While the API server does not answer, requests neither block nor pile up: the pods get the last one.
+// While the API server does not answer, requests neither block nor accumulate: the pods get the last one.
 func TestAnnotatingHangs(t *testing.T) {
 	r := newRig(t)
 	var mu sync.Mutex

@@ -88,7 +88,7 @@ func TestPaceOfLooks(t *testing.T) {
 	}
 }
 
-// A removal whose settings could not be written is not complete: nothing may delay it.
+// A removal whose settings could not be written is not complete: nothing must delay it.
 func TestPaceOfWhatIsUnfinished(t *testing.T) {
 	r := newRig(t)
 	r.want("0 1 config", true, "a b", "c")

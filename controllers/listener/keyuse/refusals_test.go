@@ -170,7 +170,7 @@ func TestScannerOfAllNames(t *testing.T) {
 	t.Logf("REFUSALS %d users tried all the time, %d writes in %d minutes", users, total, users/releasesPerMinute+1)
 }
 
-// Processes that come and go occupy no more, and their counts stay.
+// Short-lived processes do not take more memory, and their counts stay.
 func TestManyProcesses(t *testing.T) {
 	var tracker Tracker
 	s := statuses{"u": nil}

@@ -12,8 +12,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// TestReceipts: a pod that cannot write receipts comes first, then a volume that keeps no promise, and nothing is said of a listener
-// without receipts.
+// TestReceipts: a pod that cannot write receipts comes first, then a volume without locks or fsync, and a listener without receipts
+// has no condition.
 func TestReceipts(t *testing.T) {
 	is := func(pod, failing, notDurable string) ack.Receipts {
 		return ack.Receipts{Pod: pod, ReceiptsStatus: config.ReceiptsStatus{Failing: failing, NotDurable: notDurable}}

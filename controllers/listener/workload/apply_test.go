@@ -184,7 +184,7 @@ func TestRefusedChangeOfAClaimHoldsUpNothing(t *testing.T) {
 	}
 }
 
-// An object that existed before is in the way, and only that.
+// A foreign object that already exists blocks only the object with its name.
 func TestForeignObjects(t *testing.T) {
 	for _, foreign := range objectNames {
 		kind, name, _ := strings.Cut(foreign, " ")
@@ -293,7 +293,7 @@ func TestVolumeClaimRetention(t *testing.T) {
 	}
 }
 
-// A recreated listener adopts what a former one left that was deleted without its objects.
+// A recreated listener adopts the objects of a former one that was deleted without them.
 func TestOrphansAreTakenUp(t *testing.T) {
 	e := newEndpoint(t)
 	e.applied()
