@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Is the text that people read here plain American English? hack/words.txt lists forms to avoid, with what to write instead.
-# They are searched for in comments (which include the CRDs' descriptions) and pages, but not in code spans, quotations or
-# generated files. A line that needs such a form for another reason contains "words: ok".
+# They are searched for in comments (which include the CRDs' descriptions), in pages and in strings of Go code that have several
+# words, which are messages, but not in code spans, quotations or generated files. A line that needs such a form for another
+# reason contains "words: ok".
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 source hack/checks.sh
@@ -31,14 +32,18 @@ files '*.go' '*.sh' '*.yaml' '*.md' '*.gotmpl' .ci/run Makefile Dockerfile |
 				if ($file =~ /\.(md|gotmpl)$/) {
 					$fenced = !$fenced if $text =~ /^\s*```/;
 					next if $fenced;
-				} elsif ($file =~ /\.go$/) {
-					next unless $text =~ s{^(?:.*?[^:"])??//(?!go:)}{};
-				} else {
+				} elsif ($file !~ /\.go$/) {
 					next unless $text =~ s{^(?:.*\s)??#}{};
 				}
 				next unless $text =~ $any;
 				next if $text =~ /words: ok/;
+				my $messages = "";
+				if ($file =~ /\.go$/) {
+					$messages = join "\n", grep { /\s/ } $text =~ /"((?:[^"\\]|\\.)*)"/g;
+					$text = "" unless $text =~ s{^(?:.*?[^:"])??//(?!go:)}{};
+				}
 				$text =~ s/`[^`]*`|"[^"]*"//g;
+				$text .= $messages;
 				for my $w (@words) {
 					next unless $text =~ /($w->[0])/;
 					print "$file:$.: $1: write $w->[1]\n";

@@ -85,7 +85,7 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 	})
 
 	clock.jump(t, time.Minute) // the time that the pod takes
-	named := regexp.MustCompile(`^1 of 2 ready pods have loaded the configuration; pod partners-sftp-b has not since (20\S+Z)\. Its kubelet may not refresh its volumes: kubectl -n ` +
+	named := regexp.MustCompile(`^1 of 2 ready pods have loaded the configuration; pod partners-sftp-b has not since (20\S+Z)\. Its kubelet may not be refreshing its volumes: kubectl -n ` +
 		ns + ` describe pod partners-sftp-b, or delete it$`)
 	var message string
 	eventually(t, func() error {
