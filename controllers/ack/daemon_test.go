@@ -82,7 +82,7 @@ func TestDaemon(t *testing.T) {
 	if a, err := asker.Status(t.Context(), p, Keys{otherKey, foreign}); !errors.Is(err, ErrUnproven) {
 		t.Errorf("with another host key: %+v, %v", a, err)
 	}
-	// The answer comes from another pod than the one asked.
+	// The answer comes from a pod other than the one that was asked.
 	renamed := p.DeepCopy()
 	renamed.Name = "b"
 	if a, err := asker.Status(t.Context(), renamed, keys); !errors.Is(err, ErrUnproven) {

@@ -162,7 +162,7 @@ func TestDriftIsRepaired(t *testing.T) {
 	}
 	// Values of fields that other managers own cause no write.
 	wantApply(t, a, service("drift", 22), false)
-	got.Annotations["of"] = "somebody else"
+	got.Annotations["of"] = "someone else"
 	if err := api.Update(t.Context(), got); err != nil {
 		t.Fatal(err)
 	}

@@ -234,7 +234,7 @@ func TestReadsOfSecrets(t *testing.T) {
 	}
 	changed.Labels["x"] = "y"
 	update(t, changed)
-	wantReads("changed by somebody: one write, instead of a read and often a write", a, secret("reads", "2"), true, 0)
+	wantReads("changed by someone: one write, instead of a read and often a write", a, secret("reads", "2"), true, 0)
 	a = &Applier{Client: metadata{api}, Live: live}
 	wantReads("after a restart", a, secret("reads", "2"), false, 1)
 	wantReads("after a restart, the second time", a, secret("reads", "2"), false, 0)
@@ -323,7 +323,7 @@ func TestKnows(t *testing.T) {
 		"another kind":         {o("s", "u", "100", "partners"), "Secret", false, false},
 		"another listener's":   {o("s", "u", "100", "other"), "Service", false, false},
 		"cannot be compared":   {o("s", "u", "x", "partners"), "Service", false, false},
-		"nobody's, no version": {o("s", "", "", ""), "Service", false, false},
+		"no one's, no version": {o("s", "", "", ""), "Service", false, false},
 	} {
 		if wrote, knows := a.Wrote(tc.kind, tc.o), a.Knows(tc.kind, tc.o); wrote != tc.wrote || knows != tc.knows {
 			t.Errorf("%s: wrote %v, knows %v", name, wrote, knows)

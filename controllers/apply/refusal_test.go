@@ -29,7 +29,7 @@ func TestProblems(t *testing.T) {
 	quota := apierrors.NewForbidden(corev1.Resource("secrets"), "s", errors.New("exceeded quota: small"))
 	for name, tc := range map[string]struct {
 		err             error
-		reason, message string // both "" if it is retried
+		reason, message string // both "" if the operator retries
 	}{
 		"a foreign object": {
 			fmt.Errorf("x: %w", &ConflictError{Kind: "Service", Namespace: "ns", Name: "n", Problem: "is not ours"}),

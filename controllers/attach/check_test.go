@@ -70,12 +70,12 @@ func TestReasons(t *testing.T) {
 			`spec.mounts[/in].volume is "x", but the listener's volumes are: home, archive; correct the name, or ask the listener's owner`,
 		},
 		{
-			"the whole volume of somebody else's listener", listener(all),
+			"the whole volume of someone else's listener", listener(all),
 			user("other", "acme", mounted("/all", v1alpha1.Directory{Volume: "archive", Scope: v1alpha1.ScopeVolume})), "DirectoryNotAllowed",
 			`spec.mounts[/all] asks for the whole volume "archive", which the listener does not open to users of namespace "other"; use its home volume with scope User or Namespace, or ask its owner to change the rule "tenants" of spec.allowedUsers`,
 		},
 		{
-			"the whole volume as a home of somebody else's listener", listener(all),
+			"the whole volume as a home of someone else's listener", listener(all),
 			user("other", "acme", home(v1alpha1.Directory{Scope: v1alpha1.ScopeVolume})), "DirectoryNotAllowed",
 			`spec.homeDirectory asks for the whole volume "home", which the listener does not open to users of namespace "other"; use its home volume with scope User or Namespace, or ask its owner to change the rule "tenants" of spec.allowedUsers`,
 		},

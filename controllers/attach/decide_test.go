@@ -178,7 +178,7 @@ func TestNextExpiry(t *testing.T) {
 		users []*v1alpha1.SFTPUser
 		want  time.Time
 	}{
-		{"nobody expires", []*v1alpha1.SFTPUser{user("platform", "a")}, time.Time{}},
+		{"no one expires", []*v1alpha1.SFTPUser{user("platform", "a")}, time.Time{}},
 		{"the next one counts", []*v1alpha1.SFTPUser{user("platform", "a", in(time.Hour)), user("platform", "b", in(time.Minute)), user("platform", "c")}, now.Add(time.Minute)},
 		{"whoever expired does not", []*v1alpha1.SFTPUser{user("platform", "a", in(-time.Hour)), user("platform", "b", in(time.Hour))}, now.Add(time.Hour)},
 		{"whoever cannot log in does not", []*v1alpha1.SFTPUser{user("other", "a", in(time.Minute)), user("platform", "b", suspended, in(time.Minute))}, time.Time{}},

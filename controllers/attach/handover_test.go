@@ -38,7 +38,7 @@ func TestHandOver(t *testing.T) {
 			seats: map[types.UID]Seat{"b.acme": {"acme", true}},
 			want:  []string{"a/squats: UsernameConflict", "b/acme: Accepted"},
 		},
-		"nobody else asks": {
+		"no one else asks": {
 			users: []*v1alpha1.SFTPUser{first, squats},
 			want:  []string{"a/first: Accepted", "a/squats: NamespaceFull"},
 		},

@@ -285,7 +285,7 @@ func TestMemoIsNotStale(t *testing.T) {
 		"no CA anymore":            {func(*Input) {}, func(in *Input) { in.Trust.UserCAs = nil }},
 		"a CA":                     {func(in *Input) { in.Trust.UserCAs = nil }, func(in *Input) { in.Trust.UserCAs = []string{publicKey(99)} }},
 		"the same, a copy":         {func(*Input) {}, spec(func(*v1alpha1.SFTPListenerSpec) {})},
-		"nobody knows the Secrets": {func(in *Input) { in.Stamp = nil }, other},
+		"no one knows the Secrets": {func(in *Input) { in.Stamp = nil }, other},
 		"it is not known":          {func(in *Input) { in.Stamp = unstamped }, other},
 		"it was not known, and is": {func(in *Input) { in.Stamp = unstamped }, func(in *Input) { other(in); in.Stamp = stamped }},
 		"it was known, and is not": {func(*Input) {}, func(in *Input) { other(in); in.Stamp = unstamped }},
@@ -393,7 +393,7 @@ func TestRecallOfDamagedLines(t *testing.T) {
 	var l Lines
 	l.Set([][]byte{[]byte("{}\n" + `{"name":"a"}` + "\n")})
 	if line := l.Get(""); line != nil {
-		t.Errorf("a record of nobody: %q", line)
+		t.Errorf("a record of no one: %q", line)
 	}
 }
 

@@ -172,7 +172,7 @@ func TestReduce(t *testing.T) {
 			config.User{Keys: []config.Key{key(1)}},
 			config.User{Keys: []config.Key{}, Methods: []string{"PublicKey"}, Certificates: true},
 		},
-		"methods that nobody knows go": {
+		"methods that no one knows go": {
 			config.User{Methods: []string{"nonsense", "Password"}, Password: &config.Password{Hash: "new"}},
 			config.User{},
 			config.User{Methods: []string{"Password"}, Password: &config.Password{Hash: "new"}},

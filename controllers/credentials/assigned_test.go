@@ -42,7 +42,7 @@ func TestAssignedKeys(t *testing.T) {
 		{"certificates alone", nil, v1alpha1.UserAuthentication{Certificates: v1alpha1.CertificatesAccepted}, 0, "[]", ""},
 		{"assigned to another", []v1alpha1.SFTPKey{other}, v1alpha1.UserAuthentication{}, 0, "[]", "NoCredentials"},
 		{"another's by copy", []v1alpha1.SFTPKey{other}, keys(ed25519Key), 0, "[inline AssignedElsewhere]", "KeyAssignedElsewhere"},
-		{"another's by copy beside its own", []v1alpha1.SFTPKey{other}, keys(ed25519Key, otherKey), 1, "[inline AssignedElsewhere inline ]", "KeyAssignedElsewhere"},
+		{"another's by copy next to its own", []v1alpha1.SFTPKey{other}, keys(ed25519Key, otherKey), 1, "[inline AssignedElsewhere inline ]", "KeyAssignedElsewhere"},
 		{"assigned to both, the other being first by name", []v1alpha1.SFTPKey{
 			clientKey("a", ed25519Key, givenTo("other")), mine,
 		}, v1alpha1.UserAuthentication{}, 0, "[sftpkey/mine AssignedElsewhere]", "KeyAssignedElsewhere"},

@@ -119,7 +119,7 @@ func contents(t testing.TB, host ssh.Signer, private ed25519.PrivateKey) map[str
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert := &ssh.Certificate{Key: host.PublicKey(), CertType: ssh.HostCert, KeyId: "key id of somebody", ValidBefore: ssh.CertTimeInfinity, ValidPrincipals: []string{"sftp.example.com"}}
+	cert := &ssh.Certificate{Key: host.PublicKey(), CertType: ssh.HostCert, KeyId: "key id of someone", ValidBefore: ssh.CertTimeInfinity, ValidPrincipals: []string{"sftp.example.com"}}
 	if err := cert.SignCert(rand.Reader, host); err != nil {
 		t.Fatal(err)
 	}

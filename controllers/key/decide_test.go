@@ -72,7 +72,7 @@ func TestDecide(t *testing.T) {
 				`; restore that, or delete this SFTPKey and create it again to continue with the other one`,
 		},
 		{
-			"the Secret is somebody else's", hostKey(), foreign(other), "SecretConflict",
+			"the Secret is someone else's", hostKey(), foreign(other), "SecretConflict",
 			`Secret "host" exists and was not created for this SFTPKey; set a different spec.secretName, or use it with source: Existing`,
 		},
 		{

@@ -205,7 +205,7 @@ func TestUnknownAlgorithm(t *testing.T) {
 	}
 }
 
-// keyringKey returns a key in the spec, made some minutes after the start.
+// keyringKey returns a key in the spec, made a few minutes after the start.
 func keyringKey(name, user string, m Material, minutes int, edits ...func(*v1alpha1.SFTPKey)) v1alpha1.SFTPKey {
 	k := publicKeyOf(name, user, m, minutes)
 	for _, edit := range edits {

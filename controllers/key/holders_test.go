@@ -31,9 +31,9 @@ func TestJudge(t *testing.T) {
 	}{
 		{"nobody's", "", nil, nil, Holdings{}, "Ready", "", true},
 		{"assigned", "acme", nil, nil, Holdings{UserExists: true, Holders: active}, "Ready", "Assigned", true},
-		{"nobody there", "acme", nil, nil, Holdings{}, "UserNotFound", "UserNotFound", false},
-		{"nobody there, and ended", "acme", nil, at(0), Holdings{}, "KeyExpired", "UserNotFound", false},
-		{"nobody there, and not begun", "acme", at(time.Hour), nil, Holdings{}, "UserNotFound", "UserNotFound", false},
+		{"no one there", "acme", nil, nil, Holdings{}, "UserNotFound", "UserNotFound", false},
+		{"no one there, and ended", "acme", nil, at(0), Holdings{}, "KeyExpired", "UserNotFound", false},
+		{"no one there, and not begun", "acme", at(time.Hour), nil, Holdings{}, "UserNotFound", "UserNotFound", false},
 		{"not begun", "acme", at(time.Hour), nil, Holdings{UserExists: true}, "KeyNotYetValid", "Assigned", false},
 		{"begins now", "acme", at(0), at(time.Hour), Holdings{UserExists: true, Holders: active}, "Ready", "Assigned", true},
 		{"ends soon", "acme", nil, at(time.Hour), Holdings{UserExists: true, Holders: []Holder{holder("acme", v1alpha1.KeyExpiring, "")}}, "KeyExpiring", "Assigned", true},
@@ -41,7 +41,7 @@ func TestJudge(t *testing.T) {
 		{"revoked", "acme", nil, nil, Holdings{UserExists: true, Holders: []Holder{holder("acme", v1alpha1.KeyRevoked, "")}}, "KeyRevoked", "Assigned", false},
 		{"unused", "acme", nil, nil, Holdings{UserExists: true, Holders: []Holder{holder("acme", v1alpha1.KeyUnused, "")}}, "KeyUnused", "Assigned", true},
 		{"used by one of two", "", nil, nil, Holdings{Holders: []Holder{holder("a", v1alpha1.KeyUnused, ""), holder("b", v1alpha1.KeyActive, "")}}, "Ready", "", true},
-		{"also in vain with another", "acme", nil, nil, Holdings{UserExists: true, Holders: append([]Holder{holder("a", v1alpha1.KeyAssignedElsewhere, "")}, active...)}, "Ready", "AssignmentConflict", true},
+		{"also without effect with another", "acme", nil, nil, Holdings{UserExists: true, Holders: append([]Holder{holder("a", v1alpha1.KeyAssignedElsewhere, "")}, active...)}, "Ready", "AssignmentConflict", true},
 		{"of an older SFTPKey", "acme", nil, nil, Holdings{UserExists: true, Owner: &Client{Name: "older", User: "other"}}, "DuplicateKey", "DuplicateKey", false},
 		{"of an older SFTPKey for the same user", "acme", nil, nil, Holdings{UserExists: true, Owner: &Client{Name: "older", User: "acme"}}, "Ready", "Assigned", true},
 	} {

@@ -38,7 +38,7 @@ func userWith(name string, keys ...v1alpha1.UserKeyStatus) *v1alpha1.SFTPUser {
 	return &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name}, Status: v1alpha1.SFTPUserStatus{Keys: keys}}
 }
 
-// publicKeyOf returns an SFTPKey with a key in its spec, made some minutes after the start.
+// publicKeyOf returns an SFTPKey with a key in its spec, made a few minutes after the start.
 func publicKeyOf(name, user string, m Material, minutes int) *v1alpha1.SFTPKey {
 	k := named(func(k *v1alpha1.SFTPKey) {
 		k.Name, k.Spec.Source, k.Spec.PublicKey = name, v1alpha1.KeyPublicKey, m.Line()
@@ -276,7 +276,7 @@ func TestWhoIsWoken(t *testing.T) {
 		{"a Secret", r.keysOfSecret(ctx, secret("pair")), []string{"host"}},
 		{"the Secret of a pair that retires", r.keysOfSecret(ctx, secret("pair-older")), []string{"host"}},
 		{"a Secret that two keys name", r.keysOfSecret(ctx, secret("both")), []string{"p", "q"}},
-		{"a Secret of nobody", r.keysOfSecret(ctx, secret("x")), nil},
+		{"a Secret of no one", r.keysOfSecret(ctx, secret("x")), nil},
 		{"a listener", hostKeysOfListener(ctx, l), []string{"host", "more"}},
 		{"no listener", hostKeysOfListener(ctx, mine), nil},
 	} {

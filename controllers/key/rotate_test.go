@@ -189,7 +189,7 @@ func TestRetire(t *testing.T) {
 	}
 	for _, m := range []Material{first, second} {
 		if owner := keyring.Owner(m.Fingerprint()); owner == nil || owner.User != "acme" {
-			t.Errorf("%s is nobody's", m.Fingerprint())
+			t.Errorf("%s is no one's", m.Fingerprint())
 		}
 	}
 	k.Spec.ExpirationTime = new(metav1.NewTime(at.Add(time.Hour)))

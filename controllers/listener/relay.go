@@ -79,7 +79,7 @@ func (r *Reconciler) eventSecret(ctx context.Context, f *findings, into map[stri
 	case apierrors.IsNotFound(err):
 		return relay.Secret{Missing: true}
 	case err != nil:
-		f.relayErr = err // it is retried
+		f.relayErr = err // the next reconcile tries again
 		if s := f.memory.eventSecrets[name]; s.data != nil && s.generation == f.listener.Generation {
 			into[name] = s
 			return relay.Secret{Data: s.data}

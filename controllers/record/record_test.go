@@ -124,7 +124,7 @@ func TestPlaces(t *testing.T) {
 		t.Errorf("the users are unknown: %+v", got)
 	}
 	if got := r.Next(Current{LoginsKnown: true}, noon); got.Places != nil {
-		t.Errorf("nobody waits: %+v", got)
+		t.Errorf("no one waits: %+v", got)
 	}
 	again := r.TakenUp("2", noon).Next(Current{Places: first, LoginsKnown: true}, noon)
 	if !bytes.Equal(again.PlacesBefore(noon), before) {

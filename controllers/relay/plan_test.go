@@ -112,13 +112,13 @@ func TestCompose(t *testing.T) {
 		"a long entry":                       {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: long}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "more than 32768 bytes"},
 		"a key that takes seconds":           {sink: "{name: a, serviceRef: {name: r, port: 1, scheme: HTTPS}, authentication: {clientCertificateSecretRef: {name: large}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "use a smaller key"},
 		"a secret that is not text":          {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: bytes}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "after whsec_"},
-		"a path with an escape that is none": {sink: "{name: a, serviceRef: {name: r, port: 1, path: '/%zz'}}", reason: v1alpha1.ReasonInvalidEventSink, says: "url must be http or https"},
+		"a path with an invalid escape": {sink: "{name: a, serviceRef: {name: r, port: 1, path: '/%zz'}}", reason: v1alpha1.ReasonInvalidEventSink, says: "url must be http or https"},
 		// The API counts characters.
 		"a bundle of too many bytes": {
 			sink:   "{name: a, serviceRef: {name: r, port: 1, scheme: HTTPS}, caBundle: " + strings.Repeat("é", delivery.MaxCredential) + "}",
 			reason: v1alpha1.ReasonInvalidEventSink, says: "a credential has more than 32768 bytes",
 		},
-		"a key that is none": {sink: "{name: a, serviceRef: {name: r, port: 1, scheme: HTTPS}, authentication: {clientCertificateSecretRef: {name: mixed}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "tls.crt and tls.key"},
+		"an invalid key": {sink: "{name: a, serviceRef: {name: r, port: 1, scheme: HTTPS}, authentication: {clientCertificateSecretRef: {name: mixed}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "tls.crt and tls.key"},
 		"unreadable":         {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: away, key: x}}}", says: "cannot be read: the API server"},
 	} {
 		t.Run(name, func(t *testing.T) {

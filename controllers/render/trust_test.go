@@ -68,7 +68,7 @@ func TestUserCAs(t *testing.T) {
 		case v1alpha1.SecretFileReference{Name: "cas", Key: "a"}:
 			return SecretFile{Data: []byte("# ours\r\n" + aKey + " again\r\n\nssh-rsa AAAA\n" + nist)}
 		case v1alpha1.SecretFileReference{Name: "cas", Key: "empty"}:
-			return SecretFile{Data: []byte("# nobody\n")}
+			return SecretFile{Data: []byte("# no one\n")}
 		case v1alpha1.SecretFileReference{Name: "cas", Key: "none"}:
 			return SecretFile{NoEntry: true}
 		}

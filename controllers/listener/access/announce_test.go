@@ -59,7 +59,7 @@ func TestAnnotatingHangs(t *testing.T) {
 	announce(other, "x", true)
 	a.mu.Lock()
 	if n := len(a.running); n > 2 || a.running[r.name()] == nil || a.running[r.name()].digest != "4" {
-		t.Errorf("%d listeners are under way", n)
+		t.Errorf("%d listeners are in progress", n)
 	}
 	a.mu.Unlock()
 	close(goOn)
@@ -73,7 +73,7 @@ func TestAnnotatingHangs(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("requests are under way for ever")
+			t.Fatal("requests are in progress forever")
 		}
 	}
 	mu.Lock()

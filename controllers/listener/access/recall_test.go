@@ -206,7 +206,7 @@ func believed(t *testing.T, target poll.Target) {
 		{"a key of a before", k.Key("a", "old"), true},
 		{"another", k.Key("a", "older"), true},
 		{"at b", k.Key("b", "old"), false},
-		{"a key of nobody", k.Key("c", "k1"), false},
+		{"a key of no one", k.Key("c", "k1"), false},
 		{"a host key", k.HostKey("h2"), true},
 		{"another's", k.HostKey("h3"), false},
 	} {

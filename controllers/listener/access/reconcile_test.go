@@ -146,7 +146,7 @@ func TestRemovalDuringALongRefusal(t *testing.T) {
 		wait = r.good()
 	}
 	if wait != 30*time.Second {
-		t.Fatalf("after minutes it is retried after %s", wait)
+		t.Fatalf("after minutes it is tried again after %s", wait)
 	}
 	r.Users.Observe(a, nil)
 	if wait := r.good(); wait != firstRetry {

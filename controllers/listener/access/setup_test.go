@@ -157,7 +157,7 @@ func TestOwnWritesAreNoNews(t *testing.T) {
 		foreign := s.DeepCopy()
 		foreign.ResourceVersion = "1000"
 		if got := r.secretChanged(s, foreign); len(got) != 1 || got[0] != r.name() {
-			t.Errorf("%s, changed by somebody: %v", s.Name, got)
+			t.Errorf("%s, changed by someone: %v", s.Name, got)
 		}
 	}
 }

@@ -23,11 +23,11 @@ func TestNews(t *testing.T) {
 	}
 	first, _ := r.write("a")
 	if first.Foreign || len(seen) != 2 {
-		t.Errorf("%d Secrets were written, and somebody else did it: %v", len(seen), first.Foreign)
+		t.Errorf("%d Secrets were written, and someone else did it: %v", len(seen), first.Foreign)
 	}
 	second, _ := r.write("a b")
 	if second.Foreign || len(seen) != 4 {
-		t.Errorf("%d Secrets were written, and somebody else did it: %v", len(seen), second.Foreign)
+		t.Errorf("%d Secrets were written, and someone else did it: %v", len(seen), second.Foreign)
 	}
 	for _, o := range seen {
 		if r.News(name, o) {

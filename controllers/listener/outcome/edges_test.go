@@ -181,6 +181,6 @@ func TestCountsOfKeys(t *testing.T) {
 		t.Errorf("one of two has the key without effect: %s", reason(one))
 	}
 	if shared, keys, res := look(); shared != 0 || keys != 0 || len(memo.users) != 0 || len(memo.holders) != 0 || len(memo.total) != 0 || len(res.Gone) != 2 {
-		t.Errorf("nobody is left: %d shared of %d, %+v", shared, keys, memo)
+		t.Errorf("no one is left: %d shared of %d, %+v", shared, keys, memo)
 	}
 }

@@ -107,7 +107,7 @@ func TestConditions(t *testing.T) {
 			user: with(func(u *compile.User) { u.Overflow, u.Digest = true, "" }), records: map[types.UID]string{}, message: "raise maxUsers",
 			want: "Accepted=False/ListenerFull ResolvedRefs=Unknown/Pending Ready=False/ListenerFull KeysValid=Unknown/Pending",
 		},
-		"a damaged key beside a good one": {
+		"a damaged key next to a good one": {
 			user: with(func(u *compile.User) {
 				u.Credentials.Problems = []credentials.Problem{{Reason: "InvalidPublicKey", Message: "Line 2 is damaged"}}
 			}),

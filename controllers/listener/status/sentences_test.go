@@ -330,7 +330,7 @@ func TestGenerationAtFirst(t *testing.T) {
 	if st := Build(in); st.ObservedGeneration != 4 {
 		t.Errorf("not ready, of generation %d", st.ObservedGeneration)
 	}
-	// Pods were asked for another configuration than the delivered one.
+	// Pods were asked for a configuration other than the delivered one.
 	in = wellInput()
 	in.Acks.Digest = "e"
 	if st := Build(in); st.ConfigDigest != "" {

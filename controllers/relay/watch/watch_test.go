@@ -74,7 +74,7 @@ func TestAsk(t *testing.T) {
 	}
 	_, err := NewHTTPStatusClient().Status(t.Context(), Target{Address: "127.0.0.1:1", Key: key})
 	if err == nil || err.Error() != "dial: connection refused" {
-		t.Errorf("nobody there: %v", err)
+		t.Errorf("no one there: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

@@ -132,7 +132,7 @@ func keyFiles(t *testing.T, dir string) {
 		case 10:
 			content = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
 		case 11:
-			content = keyLine(t, 11) + " everybody's\n" // shared
+			content = keyLine(t, 11) + " everyone's\n" // shared
 		case 12:
 			content = rsaLine(t, 2048) + fmt.Sprintf(" %s\n", name)
 			content += content // twice, and the same for all users

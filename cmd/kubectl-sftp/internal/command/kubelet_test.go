@@ -122,7 +122,7 @@ func splice(data, errors httpstream.Stream, address string) {
 	defer errors.Close()
 	defer data.Close()
 	if !strings.Contains(address, ":") {
-		fmt.Fprint(errors, "nobody listens there")
+		fmt.Fprint(errors, "no one listens there")
 		return
 	}
 	var d net.Dialer

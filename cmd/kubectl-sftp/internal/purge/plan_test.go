@@ -49,7 +49,7 @@ func TestRefusals(t *testing.T) {
 		"the same by the volume, as a mount":   {user: user("platform", "x", own, in(v1alpha1.ScopeVolume, "team-a/acme")), refused: "team-a/acme"},
 		"a mount of the namespace":             {user: user("team-a", "auditor", own, in(v1alpha1.ScopeNamespace, "")), note: "team-a/auditor"},
 		"a mount of the whole volume":          {user: user("platform", "backup", in(v1alpha1.ScopeVolume, "")), note: "platform/backup"},
-		"a directory beside it, alike in name": {user: user("team-a", "x", in(v1alpha1.ScopeNamespace, "acme-old"))},
+		"a directory next to it, alike in name": {user: user("team-a", "x", in(v1alpha1.ScopeNamespace, "acme-old"))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan, err := Decide(input(t, c.user))
