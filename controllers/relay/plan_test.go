@@ -106,12 +106,12 @@ func TestCompose(t *testing.T) {
 			sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {bearerSecretRef: {name: none, key: token}}}", reason: v1alpha1.ReasonSecretNotFound,
 			says: `Sink "a": Secret "none" does not exist in namespace "team"; create it or correct spec.events.sinks[a].authentication. Its events are kept until then`,
 		},
-		"no entry":                           {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: none}}}", reason: v1alpha1.ReasonSecretKeyMissing, says: `no entry "none"`},
-		"an empty entry":                     {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: empty}}}", reason: v1alpha1.ReasonSecretKeyMissing, says: "empty"},
-		"a token of lines":                   {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {bearerSecretRef: {name: token, key: lines}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "is not a token"},
-		"a long entry":                       {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: long}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "more than 32768 bytes"},
-		"a key that takes seconds":           {sink: "{name: a, serviceRef: {name: r, port: 1, scheme: HTTPS}, authentication: {clientCertificateSecretRef: {name: large}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "use a smaller key"},
-		"a secret that is not text":          {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: bytes}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "after whsec_"},
+		"no entry":                      {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: none}}}", reason: v1alpha1.ReasonSecretKeyMissing, says: `no entry "none"`},
+		"an empty entry":                {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: empty}}}", reason: v1alpha1.ReasonSecretKeyMissing, says: "empty"},
+		"a token of lines":              {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {bearerSecretRef: {name: token, key: lines}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "is not a token"},
+		"a long entry":                  {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: long}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "more than 32768 bytes"},
+		"a key that takes seconds":      {sink: "{name: a, serviceRef: {name: r, port: 1, scheme: HTTPS}, authentication: {clientCertificateSecretRef: {name: large}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "use a smaller key"},
+		"a secret that is not text":     {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: bytes}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "after whsec_"},
 		"a path with an invalid escape": {sink: "{name: a, serviceRef: {name: r, port: 1, path: '/%zz'}}", reason: v1alpha1.ReasonInvalidEventSink, says: "url must be http or https"},
 		// The API counts characters.
 		"a bundle of too many bytes": {
@@ -119,7 +119,7 @@ func TestCompose(t *testing.T) {
 			reason: v1alpha1.ReasonInvalidEventSink, says: "a credential has more than 32768 bytes",
 		},
 		"an invalid key": {sink: "{name: a, serviceRef: {name: r, port: 1, scheme: HTTPS}, authentication: {clientCertificateSecretRef: {name: mixed}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "tls.crt and tls.key"},
-		"unreadable":         {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: away, key: x}}}", says: "cannot be read: the API server"},
+		"unreadable":     {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: away, key: x}}}", says: "cannot be read: the API server"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := input(t, c.sink+", {name: other, serviceRef: {name: r, port: 1}}", c.policy, secrets)

@@ -190,7 +190,7 @@ func TestRollingAndStuck(t *testing.T) {
 		rolling, stuck bool
 	}{
 		"done":                      {done, false, false},
-		"in progress":                 {rolling, true, false},
+		"in progress":               {rolling, true, false},
 		"does not come forward":     {stuck, true, true},
 		"stuck, and edited since":   {with(stuck, func(s *state) { s.unseen = true }), true, false},
 		"done, and edited since":    {with(done, func(s *state) { s.unseen = true }), true, false},

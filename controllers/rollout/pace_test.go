@@ -61,7 +61,7 @@ func TestBusy(t *testing.T) {
 	}{
 		"nothing":                            {nil, 0},
 		"all done":                           {[]state{done, done, old}, 0},
-		"two in progress":                      {[]state{rolling, done, rolling}, 2},
+		"two in progress":                    {[]state{rolling, done, rolling}, 2},
 		"applied just now":                   {[]state{with(done, func(s *state) { s.unseen = true })}, 1},
 		"without a condition":                {[]state{with(done, func(s *state) { s.reason = "" })}, 1},
 		"of an operator that kept no record": {[]state{with(rolling, func(s *state) { s.cause = "" })}, 0},

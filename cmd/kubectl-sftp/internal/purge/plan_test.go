@@ -41,14 +41,14 @@ func TestRefusals(t *testing.T) {
 		user          v1alpha1.SFTPUser
 		refused, note string
 	}{
-		"the user itself":                      {user: user("team-a", "acme", own), refused: "exists"},
-		"one of the same name elsewhere":       {user: user("team-b", "acme", own)},
-		"one whose name begins alike":          {user: user("team-a", "acme-2", own)},
-		"a home in it":                         {user: user("team-a", "x", in(v1alpha1.ScopeNamespace, "acme/in")), refused: "team-a/acme/in"},
-		"the same by the namespace":            {user: user("team-a", "x", in(v1alpha1.ScopeNamespace, "acme")), refused: "team-a/acme"},
-		"the same by the volume, as a mount":   {user: user("platform", "x", own, in(v1alpha1.ScopeVolume, "team-a/acme")), refused: "team-a/acme"},
-		"a mount of the namespace":             {user: user("team-a", "auditor", own, in(v1alpha1.ScopeNamespace, "")), note: "team-a/auditor"},
-		"a mount of the whole volume":          {user: user("platform", "backup", in(v1alpha1.ScopeVolume, "")), note: "platform/backup"},
+		"the user itself":                       {user: user("team-a", "acme", own), refused: "exists"},
+		"one of the same name elsewhere":        {user: user("team-b", "acme", own)},
+		"one whose name begins alike":           {user: user("team-a", "acme-2", own)},
+		"a home in it":                          {user: user("team-a", "x", in(v1alpha1.ScopeNamespace, "acme/in")), refused: "team-a/acme/in"},
+		"the same by the namespace":             {user: user("team-a", "x", in(v1alpha1.ScopeNamespace, "acme")), refused: "team-a/acme"},
+		"the same by the volume, as a mount":    {user: user("platform", "x", own, in(v1alpha1.ScopeVolume, "team-a/acme")), refused: "team-a/acme"},
+		"a mount of the namespace":              {user: user("team-a", "auditor", own, in(v1alpha1.ScopeNamespace, "")), note: "team-a/auditor"},
+		"a mount of the whole volume":           {user: user("platform", "backup", in(v1alpha1.ScopeVolume, "")), note: "platform/backup"},
 		"a directory next to it, alike in name": {user: user("team-a", "x", in(v1alpha1.ScopeNamespace, "acme-old"))},
 	} {
 		t.Run(name, func(t *testing.T) {
