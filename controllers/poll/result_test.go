@@ -136,7 +136,7 @@ func TestPodThatHangs(t *testing.T) {
 	close(release)
 	for end := time.Now().Add(time.Minute); f.own.Len() == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("no manage the answer")
+			t.Fatal("no request after the answer")
 		}
 	}
 	f.poll(t)

@@ -335,7 +335,7 @@ func TestAgainstOpenSSH(t *testing.T) {
 		"many serials":        {"serial: 1\nserial: 3\nserial: 5\nserial: 7\nserial: 9\nserial: 11-12\nserial: 15\nserial: 18\nserial: 21", "ca.pub"},
 		"a range":             {"serial: 6-900", "ca.pub"},
 		"a range to the end":  {"serial: 100-18446744073709551615", "ca.pub"},
-		"key IDs":             {"id: eve@corp\nid: no one", "ca.pub"},
+		"key IDs":             {"id: eve@corp\nid: nobody", "ca.pub"}, // words: ok, a name
 		"key IDs of all CAs":  {"id: eve@corp", "none"},
 		"serials of all CAs":  {"serial: 5-8", "none"},
 		"everything":          {"serial: 1-2\nid: bob\n" + ed("eve.pub"), "ca.pub"},

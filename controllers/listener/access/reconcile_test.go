@@ -97,8 +97,8 @@ func TestWhenToLookAgain(t *testing.T) {
 		return nil
 	}
 	a = r.edit(a, until(90*time.Minute))
-	for i, want := range []time.Duration{200, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000} {
-		want *= time.Millisecond
+	for i, milliseconds := range []int64{200, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000} {
+		want := time.Duration(milliseconds) * time.Millisecond
 		wait := r.good()
 		if wait != want || len(r.access().Delivered.Refusals) != 2 || r.logins() != "" {
 			t.Fatalf("refused for the %d. time: again in %s, want %s, %+v", i+1, wait, want, r.access().Delivered)

@@ -32,7 +32,7 @@ func (c *Cluster) RunJob(ctx context.Context, job *batchv1.Job) (log string, err
 	for {
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("Job %s did not finish in time: %s. It is still running; read its log for the result", name, c.whyWaiting(context.WithoutCancel(ctx), job))
+			return "", fmt.Errorf("the Job %s did not finish in time: %s. It is still running; read its log for the result", name, c.whyWaiting(context.WithoutCancel(ctx), job))
 		case <-time.After(jobPoll):
 		}
 		if err := c.Get(ctx, name, job); err != nil && ctx.Err() == nil {
@@ -44,7 +44,7 @@ func (c *Cluster) RunJob(ctx context.Context, job *batchv1.Job) (log string, err
 			}
 			log, err := c.jobLog(ctx, job)
 			if cond.Type == batchv1.JobFailed {
-				err = errors.Join(err, fmt.Errorf("Job %s failed: %s", name, cond.Message))
+				err = errors.Join(err, fmt.Errorf("the Job %s failed: %s", name, cond.Message))
 			}
 			return log, errors.Join(err, client.IgnoreNotFound(c.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground))))
 		}

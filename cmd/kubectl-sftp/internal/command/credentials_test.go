@@ -218,7 +218,7 @@ func TestPasswdRefuses(t *testing.T) {
 		"passwd-prompt.txt": {exitFailed, "passwd acme --prompt", ""},
 		"passwd-both.txt":   {exitUsage, "passwd acme --prompt --show", ""},
 		"passwd-taken.txt":  {exitFailed, "passwd globex", ""},
-		"passwd-nobody.txt": {exitFailed, "passwd no one", ""},
+		"passwd-nobody.txt": {exitFailed, "passwd nobody", ""}, // words: ok, a name
 	} {
 		t.Run(golden, func(t *testing.T) {
 			plugInput(t, administrator, tc.input, append(strings.Fields(tc.args), "-n", ns)...).want(t, tc.code, golden)
