@@ -158,7 +158,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// An empty list allows nothing, and a toleration of everything everything.
+// An empty list allows nothing; '*' and a toleration that matches every taint allow everything.
 func TestListsAtTheirEnds(t *testing.T) {
 	l := listener(t, "{cryptoPolicy: Modern2026, infrastructure: {annotations: {a: b}, pod: {tolerations: [{key: a, operator: Exists}]}}}")
 	if got := parsed(t, "bounds: {annotations: [], tolerations: [], cryptoPolicies: []}").Decide(l, now); len(got.Violations) != 3 {

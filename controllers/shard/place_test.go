@@ -295,7 +295,7 @@ func (r *random) records() []Record {
 	return out
 }
 
-// No history of other records takes an incumbent's place, and sizes never exceed a shard's capacity.
+// Whatever happens to other records, an incumbent keeps its place, and sizes never exceed a shard's capacity.
 func TestHistories(t *testing.T) {
 	var overflows, refusals int
 	for seed := range uint64(12) {

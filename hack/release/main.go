@@ -3,8 +3,8 @@
 //
 //	go run ./hack/release -version v0.1.0 -o dist
 //
-// Equal commits, versions and compilers give equal bytes, on every machine and at any time. Signatures, which are never equal,
-// are added by hack/release/registry.
+// The same commit, version and compiler produce identical bytes, on any machine and at any time. Signatures, which differ every
+// time, are added by hack/release/registry.
 package main
 
 import (

@@ -118,8 +118,8 @@ func certifiedHost(t *testing.T, files string) string {
 }
 
 // TestClientsMeetHostCertificates: the clients of the table know an endpoint's plain key, but not the CA of its certificate.
-// All except those with a defect, which the documentation warns about, continue with the plain key; those continue if they know
-// the CA.
+// All of them continue with the plain key, except clients with the defect that the documentation warns about, which continue only
+// if they know the CA.
 func TestClientsMeetHostCertificates(t *testing.T) {
 	for _, d := range drivers() {
 		t.Run(d.name, func(t *testing.T) {

@@ -58,7 +58,7 @@ func Sshd(p *Place) (*Server, error) {
 	return (&sshd{p, OpenSSH, program, "/usr/lib/openssh/sftp-server"}).prepare()
 }
 
-// SshdIn prepares an OpenSSH server that was built from its sources, with a prefix.
+// SshdIn prepares an OpenSSH server that was built from source and installed under prefix.
 func SshdIn(p *Place, label, prefix string) (*Server, error) {
 	// It runs as the user, who may not be able to read the prefix.
 	sftpServer, err := p.Install(filepath.Join(prefix, "libexec/sftp-server"))

@@ -33,7 +33,7 @@ type Key struct {
 	Listener  string `json:"listener"` // namespace/name
 	// Fingerprint is empty for a line that cannot be parsed.
 	Fingerprint string `json:"fingerprint,omitempty"`
-	// Type is its SSH name. Bits of an RSA modulus or of a curve.
+	// Type is the SSH name of the key's type, and Bits the size of its RSA modulus or curve.
 	Type string `json:"type,omitempty"`
 	Bits int32  `json:"bits,omitempty"`
 	// Origin is what holds the key: inline, secret/NAME or sftpkey/NAME.
