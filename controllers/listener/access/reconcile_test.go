@@ -106,7 +106,13 @@ func TestWhenToLookAgain(t *testing.T) {
 		r.now = r.now.Add(wait)
 	}
 	a = r.edit(a, func(u *v1alpha1.SFTPUser) { u.Spec.ExpirationTime = new(metav1.NewTime(r.now.Add(10 * time.Second))) })
-	r.good()
+	ends := r.now.Add(10 * time.Second)
+	for range 6 { // 6.4 seconds in all, after which the next one would be as long
+		r.now = r.now.Add(r.good())
+	}
+	if wait := r.good(); wait != ends.Sub(r.now) {
+		t.Errorf("refused, and due before: again in %s, want %s", wait, ends.Sub(r.now))
+	}
 	r.now = r.now.Add(-time.Hour)
 	if wait := r.good(); wait != 200*time.Millisecond {
 		t.Errorf("refused, and the clock was set back: again in %s", wait)
